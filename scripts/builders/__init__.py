@@ -1,0 +1,1 @@
+"""Builders of the data folders, one module a folder."""

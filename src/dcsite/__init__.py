@@ -1,0 +1,32 @@
+"""dcsite: where should a compute load go, why, and how sure are we.
+
+The public functions are resolved on first use, so that ``import dcsite`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_EXPORTS: dict[str, str] = {
+    "DcsiteError": "dcsite.errors",
+    "ScenarioError": "dcsite.errors",
+    "DataError": "dcsite.errors",
+    "InfeasibleError": "dcsite.errors",
+    "load_tables": "dcsite.data.tables",
+}
+
+__all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  (PEP 562)
+    if name in _EXPORTS:
+        return getattr(import_module(_EXPORTS[name]), name)
+    message = f"module 'dcsite' has no attribute '{name}'"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

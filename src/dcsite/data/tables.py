@@ -1,0 +1,215 @@
+"""The tables in memory: reads CSV tables and grids once, keeps text codes as text, knows each source.
+
+A table is named by the stem of its file (``retail`` is ``grid_prices/retail.csv``); stems are unique
+over all folders. A user's data folder replaces shipped tables one by one. Nothing here computes.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dcsite.data.catalog import FOLDERS, DataRoot, find_user_root, shipped_root
+from dcsite.errors import DataError
+
+TEXT_EXACT = {
+    "fips",
+    "adm1_code",
+    "geonameid",
+    "place_id",
+    "area_id",
+    "iso2",
+    "wmo",
+    "source_id",
+    "customer_size",
+}
+
+
+@dataclass
+class Tables:
+    """All tables of a run, read on first use.
+
+    Attributes
+    ----------
+    shipped, user
+        Where the shipped tables were found, and the folder that overrides some of them (or None).
+    """
+
+    shipped: DataRoot
+    user: DataRoot | None = None
+    _frames: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+    _grids: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict, repr=False)
+    _paths: dict[str, Path] = field(default_factory=dict, repr=False)
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def paths(self) -> dict[str, Path]:
+        """Table name to file, user files before shipped ones, sorted by folder and name."""
+        if not self._paths:
+            found: dict[str, Path] = {}
+            for root in (self.shipped, self.user):
+                if root is None:
+                    continue
+                for folder in FOLDERS:
+                    base = root.path / folder
+                    for path in sorted(base.rglob("*")):
+                        if path.suffix in {".csv", ".npz"} and path.stem != "sources":
+                            found[path.stem] = path
+            self._paths = found
+        return self._paths
+
+    def has(self, name: str) -> bool:
+        """Whether a table or grid of this name exists."""
+        return name in self.paths()
+
+    def path(self, name: str) -> Path:
+        """File of a table.
+
+        Raises
+        ------
+        DataError
+            If there is no such table.
+        """
+        try:
+            return self.paths()[name]
+        except KeyError:
+            import difflib
+
+            near = difflib.get_close_matches(name, list(self.paths()), n=3)
+            message = f"table '{name}': not found in {self.shipped.path}"
+            hint = f"did you mean {' or '.join(near)}?" if near else "dcsite data list shows the tables"
+            raise DataError(message, hint=hint) from None
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Read a CSV table. Text stays text (``NA`` is Namibia); an empty cell of a number is NaN.
+
+        The frame is shared: copy before you change it.
+        """
+        if name not in self._frames:
+            self._frames[name] = read_table(self.path(name))
+        return self._frames[name]
+
+    def grid(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read the arrays of an ``.npz`` grid (never with pickle)."""
+        if name not in self._grids:
+            path = self.path(name)
+            try:
+                with np.load(path, allow_pickle=False) as archive:
+                    self._grids[name] = {key: archive[key] for key in archive.files}
+            except (OSError, ValueError, EOFError, KeyError) as error:
+                message = f"{path}: not a readable grid ({error})"
+                raise DataError(
+                    message, hint="restore the file from the release or give another --data-dir"
+                ) from None
+        return self._grids[name]
+
+    def memo(self, key: Any, make: Any) -> Any:  # noqa: ANN401  (any cached value)
+        """Compute a value derived from the tables once per Tables object."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]
+
+    def sources(self) -> pd.DataFrame:
+        """All sources: ``folder, source_id, publisher, title, url_or_repository, accessed, year, license, ...``."""
+        if "__sources__" not in self._frames:
+            parts = []
+            for root in (self.shipped, self.user):
+                if root is None:
+                    continue
+                for folder in FOLDERS:
+                    path = root.path / folder / "sources.csv"
+                    if path.is_file():
+                        part = read_table(path)
+                        part.insert(0, "folder", folder)
+                        parts.append(part)
+            frame = (
+                pd.concat(parts, ignore_index=True)
+                if parts
+                else pd.DataFrame(columns=["folder", "source_id"])
+            )
+            self._frames["__sources__"] = frame.drop_duplicates(
+                ["folder", "source_id"], keep="last"
+            ).reset_index(drop=True)
+        return self._frames["__sources__"]
+
+    def manifest(self) -> dict[str, dict[str, Any]]:
+        """Folder to its ``manifest.json``."""
+        result: dict[str, dict[str, Any]] = {}
+        for folder in FOLDERS:
+            path = self.shipped.path / folder / "manifest.json"
+            if path.is_file():
+                result[folder] = json.loads(path.read_text(encoding="utf-8"))
+        return result
+
+    def checksums(self) -> dict[str, str]:
+        """Table name to sha256 of its file, for run manifests."""
+        return {name: sha256_of(path) for name, path in sorted(self.paths().items())}
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read one CSV table of ours: UTF-8, header, no index.
+
+    A column becomes float when each non-empty cell is a number and its name does not mark a text code
+    (``TEXT_EXACT``); it becomes bool when all cells are ``true``/``false``; else it stays text with
+    ``""`` for an empty cell.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is not UTF-8, or a row has another number of cells than the header.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            rows = list(csv.reader(handle))
+    except UnicodeDecodeError as error:
+        message = f"{path}: not UTF-8 text (byte {error.start})"
+        raise DataError(message, hint="save the file as UTF-8") from None
+    except (OSError, csv.Error) as error:
+        message = f"{path}: cannot be read ({error})"
+        raise DataError(message) from None
+    if not rows:
+        message = f"{path}: empty file"
+        raise DataError(message, hint="the first line must name the columns")
+    header = rows[0]
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            message = f"{path}:{number}: {len(row)} cells, expected {len(header)}"
+            raise DataError(message, hint="a comma inside a cell needs quotes; the row may be cut off")
+    columns: dict[str, Any] = {}
+    for position, name in enumerate(header):
+        cells = [row[position] for row in rows[1:]]
+        filled = [cell for cell in cells if cell != ""]
+        if name in TEXT_EXACT or name.endswith(("_id", "_iso3", "_code")):
+            columns[name] = pd.Series(cells, dtype="str")
+        elif filled and all(cell in ("true", "false") for cell in filled):
+            columns[name] = np.array([cell == "true" for cell in cells])
+        elif filled and all(_is_number(cell) for cell in filled):
+            columns[name] = np.array([float(cell) if cell != "" else np.nan for cell in cells])
+        else:
+            columns[name] = pd.Series(cells, dtype="str")
+    return pd.DataFrame(columns)
+
+
+def load_tables(data_dir: Path | None = None) -> Tables:
+    """Find the tables (nothing is read yet): shipped ones, overridden one by one by a user's folder."""
+    return Tables(shipped=shipped_root(), user=find_user_root(data_dir))
