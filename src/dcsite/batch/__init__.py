@@ -1,1 +1,1 @@
-
+"""Many cells, many scenarios."""

@@ -11,14 +11,16 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dcsite.data.catalog import FOLDERS, DataRoot, find_user_root, shipped_root
 from dcsite.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TEXT_EXACT = {
     "fips",
@@ -210,6 +212,6 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def load_tables(data_dir: Path | None = None) -> Tables:
+def load_tables(data_dir: Path | str | None = None) -> Tables:
     """Find the tables (nothing is read yet): shipped ones, overridden one by one by a user's folder."""
-    return Tables(shipped=shipped_root(), user=find_user_root(data_dir))
+    return Tables(shipped=shipped_root(), user=find_user_root(None if data_dir is None else Path(data_dir)))

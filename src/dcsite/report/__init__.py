@@ -1,1 +1,1 @@
-
+"""Results to frames and files."""

@@ -1,1 +1,1 @@
-
+"""Opinion on facts: criteria, value functions, weights, rankings."""

@@ -1,1 +1,1 @@
-
+"""What may be said: frozen, validated models of scenarios, workloads and profiles. Knows no files."""

@@ -1,0 +1,223 @@
+"""The scenario: one question to dcsite, complete with every limit and assumption."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from dcsite.spec.base import Model
+from dcsite.spec.workload import Fraction, Name, NonNegative, Positive, Workload
+
+Basis = Literal["delivered_ex_tax", "delivered_mixed", "delivered_all_in"]
+Iso3 = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 3166 alpha-3 code")]
+CRITERIA = (
+    "price",
+    "water",
+    "cooling",
+    "latency",
+    "carbon",
+    "hazard",
+    "policy",
+    "capex",
+    "time_to_power",
+    "grid_strength",
+)
+
+
+class License(Model):
+    """What an export license costs when one is needed."""
+
+    delay_months: NonNegative = 0.0
+    cost_usd: NonNegative = 0.0
+
+
+class ExistingSite(Model):
+    """IT capacity that already stands."""
+
+    id: Name
+    it_mw: NonNegative
+    technology: str | None = None
+    keep: bool = Field(True, description="false: it may be retired (its cost is sunk)")
+
+
+class SiteOverride(Model):
+    """What the user knows better about one site than the tables."""
+
+    id: Name
+    grid_mw: NonNegative | None = None
+    grid_mw_by_year: dict[int, NonNegative] | None = None
+    energized_year: int | None = None
+    land_m2: NonNegative | None = None
+    water_m3_per_year: NonNegative | None = None
+    water_m3_per_hour: NonNegative | None = None
+    water_group: str | None = None
+    price_usd_per_mwh: Annotated[float, Field(gt=-50, le=600)] | None = None
+    carbon_g_per_kwh: NonNegative | None = None
+    capex_usd_per_mw: NonNegative | None = None
+
+
+class Sites(Model):
+    """Which sites are candidates."""
+
+    catalog: Literal["world", "none"] = "world"
+    file: str | None = Field(None, description="own sites: CSV, GeoJSON, GeoPackage or GeoParquet")
+    only: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+    default_grid_mw: Positive = Field(200.0, description="grid MW where nothing is known; an assumption")
+    existing: tuple[ExistingSite, ...] = ()
+    override: tuple[SiteOverride, ...] = ()
+
+
+class Share(Model):
+    """Share of a workload that a group of sites may or must carry."""
+
+    where: dict[str, str | tuple[str, ...]] = Field(description='for example { country = "USA" }')
+    workload: str | None = None
+    max_share: Fraction | None = None
+    min_share: Fraction | None = None
+
+
+class Limits(Model):
+    """Limits of the portfolio as a whole."""
+
+    max_sites: Annotated[int, Field(ge=1)] | None = None
+    min_sites: Annotated[int, Field(ge=0)] | None = None
+    min_site_mw: NonNegative = 0.0
+    max_technologies_per_site: Annotated[int, Field(ge=1)] | None = None
+    budget_usd: Positive | None = None
+    budget_carry: bool = False
+    carbon_kg_per_mwh: NonNegative | None = Field(None, description="emissions per IT-MWh [kg/MWh]")
+    carbon_t_per_year: NonNegative | None = None
+    n_minus_1: Literal["site", "zone", "country"] | None = None
+    max_share_per_zone: Annotated[float, Field(gt=0, le=1)] | None = None
+    zone: Literal["site", "zone", "country"] = Field(
+        "zone", description="what a failure zone or share zone is"
+    )
+    basins: dict[str, NonNegative] = Field(default_factory=dict, description="water_group to m3 per year")
+    share: tuple[Share, ...] = ()
+    accelerators: dict[str, NonNegative] = Field(
+        default_factory=dict, description="ISO3 to most accelerators"
+    )
+
+
+class Objective(Model):
+    """What is minimized."""
+
+    kind: Literal["cost", "npv", "score", "carbon", "water", "latency"] = "cost"
+    then: tuple[Literal["cost", "carbon", "water", "latency"], ...] = ()
+    carbon_price_usd_per_t: NonNegative = 0.0
+    latency_worth: bool = Field(False, description="add the worth of latency to the cost")
+
+
+class Solver(Model):
+    """How far the proof goes."""
+
+    gap: Annotated[float, Field(ge=0, lt=1)] = 0.001
+    time_limit_s: Positive | None = 60.0
+    node_limit: Annotated[int, Field(ge=1)] | None = None
+    module_mw: Positive | None = None
+    technologies: Literal["all", "best"] = "all"
+
+
+class Score(Model):
+    """How sites are scored."""
+
+    weights: dict[str, NonNegative] | None = None
+    method: Literal["weighted_sum", "topsis", "promethee"] = "weighted_sum"
+    anchors: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="criterion to (best, worst)"
+    )
+
+    @field_validator("weights", "anchors")
+    @classmethod
+    def _known(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        for key in value or {}:
+            if key not in CRITERIA:
+                message = f"unknown criterion '{key}'; the criteria are {', '.join(CRITERIA)}"
+                raise ValueError(message)
+        if value and isinstance(next(iter(value.values())), float) and sum(value.values()) <= 0:
+            message = "at least one weight must be above 0"
+            raise ValueError(message)
+        return value
+
+
+class Period(Model):
+    """One phase of a build-out."""
+
+    start: Annotated[int, Field(ge=2000, le=2100)]
+    budget_usd: Positive | None = None
+
+
+class Scenario(Model):
+    """One question: loads, candidate sites, limits, rules and assumptions."""
+
+    format: Literal[1]
+    title: str = ""
+    discount_rate: Annotated[float, Field(gt=-0.5, lt=1)] = 0.08
+    horizon_years: Annotated[int, Field(ge=1, le=60)] = 15
+    rules: str = Field("us-2026-01", description="export rule set")
+    operator_hq: Iso3 = "USA"
+    licenses: Literal["assume-granted", "assume-denied"] | License = "assume-granted"
+    accelerator_class: Literal["h200", "above"] | None = None
+    electricity_basis: Basis = "delivered_ex_tax"
+    strict_basis: bool = Field(False, description="never fall back to another basis")
+    subsidy_removed: bool = Field(False, description="cost recovery instead of subsidized tariffs")
+    carbon_basis: str = Field(
+        "auto", description="one basis per ranking; auto takes the zone life-cycle file"
+    )
+    user_network: Literal["public", "cloud"] = "public"
+    access: str | None = Field(None, description="last mile of the users, e.g. ftth, cable, mobile_5g")
+    rtt_reference: str | None = Field(None, description="own RTT measurements (CSV)")
+    demand_points: Annotated[int, Field(ge=100, le=10_050)] = Field(
+        300, description="demand points in the optimizer"
+    )
+    allow_risk: bool = Field(False, description="keep sites that the default risk filter drops")
+    ignore_unverified: bool = Field(False, description="lift exclusions that rest on unverified rows")
+    by: Annotated[int, Field(ge=2000, le=2100)] | None = Field(None, description="power needed by this year")
+    as_of_year: Annotated[int, Field(ge=2000, le=2100)] = 2026
+    water_value_usd_per_m3: NonNegative = Field(
+        3.0, description="value of scarce water in the score [USD/m3]"
+    )
+    scarcity: Literal["standard", "none"] = "standard"
+    technology: str | None = Field(None, description="one cooling technology for all, instead of the best")
+    sites: Sites = Field(default_factory=Sites)
+    workloads: tuple[Workload, ...]
+    limits: Limits = Field(default_factory=Limits)
+    objective: Objective = Field(default_factory=Objective)
+    solver: Solver = Field(default_factory=Solver)
+    score: Score = Field(default_factory=Score)
+    periods: tuple[Period, ...] = ()
+    no_migration: bool = False
+    profiles: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="own profiles: [profiles.NAME] with base = a built-in one"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scenario:
+        if not self.workloads:
+            message = "workloads: at least one [[workloads]] table is needed"
+            raise ValueError(message)
+        names = [workload.name for workload in self.workloads]
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            message = f"workloads: the name '{double[0]}' is used twice"
+            raise ValueError(message)
+        clash = sorted(set(self.sites.exclude) & set(self.sites.require))
+        if clash:
+            message = f"sites: '{clash[0]}' is both required and excluded"
+            raise ValueError(message)
+        starts = [period.start for period in self.periods]
+        if starts != sorted(set(starts)):
+            message = "periods: the start years must rise"
+            raise ValueError(message)
+        limits = self.limits
+        if limits.min_sites and limits.max_sites and limits.min_sites > limits.max_sites:
+            message = f"limits: min_sites ({limits.min_sites}) is above max_sites ({limits.max_sites})"
+            raise ValueError(message)
+        for number, share in enumerate(limits.share):
+            if share.workload is not None and share.workload not in names:
+                message = f"limits.share[{number}].workload: no workload is named '{share.workload}'"
+                raise ValueError(message)
+        return self
