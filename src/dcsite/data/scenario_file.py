@@ -74,12 +74,7 @@ def _where(location: tuple[int | str, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif (
-            part.startswith("function-")
-            or part.startswith("tuple[")
-            or part in {"str", "License"}
-            or "literal[" in part
-        ):
+        elif part.startswith(("function-", "tuple[")) or part in {"str", "License"} or "literal[" in part:
             continue
         else:
             text += f".{part}" if text else part
@@ -109,14 +104,19 @@ def _inner(annotation: Any) -> Any:  # noqa: ANN401
     return None
 
 
-def _nested_keys(model: type[BaseModel]) -> list[tuple[str, str]]:
-    """All (table, key) one level down, so that a key in the wrong place finds its table."""
-    return [
-        (name, key)
-        for name, field in model.model_fields.items()
-        if isinstance(inner := _inner(field.annotation), type)
-        for key in inner.model_fields
-    ]
+def _suggestion(key: str, keys: list[str], model: type[BaseModel], depth: int) -> str:
+    """Hint for an unknown key: the nearest key here, else the table in which such a key stands."""
+    near = difflib.get_close_matches(key, keys, n=1, cutoff=0.7)
+    if not near and depth == 1:
+        nested: dict[str, str] = {}
+        for table, field in model.model_fields.items():
+            inner: Any = _inner(field.annotation)
+            for name in inner.model_fields if inner is not None else ():
+                nested[name] = f"{table}.{name}"
+        near = [nested[name] for name in difflib.get_close_matches(key, list(nested), n=1, cutoff=0.7)]
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"known keys: {', '.join(keys)}" if keys else ""
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:
@@ -130,11 +130,9 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem
         if kind == "extra_forbidden":
             owner = _model_at(model, location[:-1])
             keys = list(owner.model_fields) if owner else []
-            near = difflib.get_close_matches(str(location[-1]), keys, n=1, cutoff=0.6)
-            hint = (
-                f"did you mean '{near[0]}'?" if near else (f"known keys: {', '.join(keys)}" if keys else "")
+            problem = Problem(
+                where, "unknown key", _suggestion(str(location[-1]), keys, model, len(location))
             )
-            problem = Problem(where, "unknown key", hint)
         elif kind == "missing":
             problem = Problem(where, "missing")
         else:
