@@ -1,0 +1,155 @@
+"""The criteria: which figure each one reads, between which anchors, and how uncertain it is.
+
+A new criterion is one row here, one column of the facts, one test and one line of docs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dcsite.scoring.values import linear_value
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One criterion of the score.
+
+    Attributes
+    ----------
+    name
+        Key in ``--weights`` and ``[score]``.
+    column
+        Column of the facts, in real units.
+    best, worst
+        Anchors: value 1 and value 0.
+    spread_column
+        Column with the standard deviation of the figure, for ties and robustness.
+    """
+
+    name: str
+    title: str
+    column: str
+    unit: str
+    best: float
+    worst: float
+    spread_column: str
+    note: str = ""
+
+    def value(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Values of the rows of ``frame``, between 0 and 1; NaN where the figure is missing."""
+        return linear_value(frame[self.column].to_numpy(dtype=np.float64), best=self.best, worst=self.worst)
+
+    def spread(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Standard deviation of the value, on its 0-1 scale. [-]"""
+        deviation = frame[self.spread_column].to_numpy(dtype=np.float64)
+        scaled: NDArray[np.float64] = np.nan_to_num(deviation / abs(self.worst - self.best))
+        return scaled
+
+
+CRITERIA: tuple[Criterion, ...] = (
+    Criterion(
+        "price",
+        "Electricity price",
+        "effective_price_usd_per_mwh",
+        "USD/MWh",
+        30.0,
+        170.0,
+        "price_sd_usd_per_mwh",
+        "bare delivered price at the meter: no PUE inside; for interruptible loads the mean price of the hours run",
+    ),
+    Criterion(
+        "water",
+        "Water",
+        "scarce_water_l_per_kwh",
+        "L/kWh IT, scarcity-weighted",
+        0.0,
+        3.0,
+        "scarce_water_sd_l_per_kwh",
+        "on-site consumption of the chosen technology x difficulty of supply",
+    ),
+    Criterion(
+        "cooling",
+        "Cooling load",
+        "overhead_mwh_per_mwh",
+        "MWh per MWh IT",
+        0.05,
+        0.40,
+        "overhead_sd_mwh_per_mwh",
+        "facility energy above IT energy; hours in which a load must stand still for heat count as overhead",
+    ),
+    Criterion(
+        "latency",
+        "Reach of users",
+        "reach_ratio",
+        "share of the best possible reach",
+        1.0,
+        0.0,
+        "reach_sd_ratio",
+        "demand-weighted share of the market in reach, over the best that any place on land attains",
+    ),
+    Criterion(
+        "carbon",
+        "Carbon",
+        "carbon_kg_per_mwh",
+        "kg per MWh IT",
+        0.0,
+        800.0,
+        "carbon_sd_kg_per_mwh",
+        "grid intensity x PUE; one accounting basis per ranking",
+    ),
+    Criterion(
+        "hazard", "Natural hazard", "hazard_index", "0-10", 0.0, 10.0, "hazard_sd_index", "INFORM for all"
+    ),
+    Criterion(
+        "policy",
+        "Country risk",
+        "policy_index",
+        "0-1, 1 is best",
+        1.0,
+        0.0,
+        "policy_sd_index",
+        "plain mean of WGI stability, rule of law and effectiveness, and CPI, each on 0-1",
+    ),
+    Criterion("capex", "Construction cost", "capex_usd_per_w", "USD/W", 6.0, 16.0, "capex_sd_usd_per_w", ""),
+    Criterion(
+        "time_to_power",
+        "Time to power",
+        "time_to_power_years",
+        "years",
+        0.0,
+        8.0,
+        "time_to_power_sd_years",
+        "blank where no source states one",
+    ),
+    Criterion(
+        "grid_strength",
+        "Generation nearby",
+        "generation_nearby_gw",
+        "GW, distance-decayed",
+        30.0,
+        0.0,
+        "generation_sd_gw",
+        "nameplate nearby is not power that can be bought",
+    ),
+)
+
+BY_NAME = {criterion.name: criterion for criterion in CRITERIA}
+MAIN = ("price", "water", "cooling", "latency")
+"""Criteria with a derived default weight; the others have weight 0 unless asked for."""
+
+
+def with_anchors(anchors: dict[str, tuple[float, float]]) -> dict[str, Criterion]:
+    """Return the criteria with some anchors replaced by (best, worst)."""
+    from dataclasses import replace
+
+    result = dict(BY_NAME)
+    for name, (best, worst) in anchors.items():
+        result[name] = replace(result[name], best=best, worst=worst)
+    return result

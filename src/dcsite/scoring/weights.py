@@ -1,0 +1,124 @@
+"""Swing weights: derived from the power of a rack and the worth of latency, not decreed.
+
+What power, cooling and water cost scales with the power of the rack; what users pay for nearness does
+not. Each swing is what moving one criterion from its worst to its best anchor is worth per rack-year,
+and a weight is a swing over the sum of swings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dcsite.scoring.criteria import BY_NAME, MAIN, Criterion
+from dcsite.units import HOURS_PER_YEAR, KW_PER_MW
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dcsite.spec.workload import Profile
+
+PRICE_REF_USD_PER_MWH = 80.0
+"""Price at which overhead energy is valued in the weights (a choice; near the US industrial mean)."""
+
+PUE_REF = 1.2
+"""PUE at which price is valued in the weights (a choice)."""
+
+WATER_VALUE_USD_PER_M3 = 3.0
+"""Value of scarcity-weighted water in the weights (a choice)."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the criteria, summing to 1, and where they come from.
+
+    Attributes
+    ----------
+    weight
+        Criterion to weight. [-]
+    swing_usd_per_rack_year
+        Criterion to swing; empty when the user gave the weights.
+    """
+
+    weight: Mapping[str, float]
+    swing_usd_per_rack_year: Mapping[str, float]
+    derivation: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> bool:
+        """Whether the user gave the weights."""
+        return not self.swing_usd_per_rack_year
+
+
+def mwh_per_rack_year(profile: Profile) -> float:
+    """IT energy of one rack in a year. [MWh]"""
+    return profile.rack_kw / KW_PER_MW * profile.load_factor * HOURS_PER_YEAR
+
+
+def swing_weights(
+    profile: Profile,
+    *,
+    criteria: Mapping[str, Criterion] = BY_NAME,
+    has_users: bool = True,
+    water_value_usd_per_m3: float = WATER_VALUE_USD_PER_M3,
+) -> Weights:
+    """Derive the default weights of a profile.
+
+    ``swing_price = (worst - best) x MWh per rack-year x PUE_ref``,
+    ``swing_cooling = (worst - best) x price_ref x MWh``,
+    ``swing_water = (worst - best) L/kWh x water value x MWh``,
+    ``swing_latency = latency worth of the profile``.
+
+    Parameters
+    ----------
+    has_users
+        Whether the workload has a market; without one the latency swing is 0.
+
+    Examples
+    --------
+    Four times the rack power takes latency from about a half of the weight to about a fifth.
+    """
+    mwh = mwh_per_rack_year(profile)
+    span = {name: abs(criteria[name].worst - criteria[name].best) for name in MAIN}
+    swing = {
+        "price": span["price"] * mwh * PUE_REF,
+        "water": span["water"] * water_value_usd_per_m3 * mwh,
+        "cooling": span["cooling"] * PRICE_REF_USD_PER_MWH * mwh,
+        "latency": profile.latency_worth_usd_per_rack_year * span["latency"] if has_users else 0.0,
+    }
+    total = sum(swing.values())
+    lines = (
+        f"{profile.rack_kw:g} kW per rack x load factor {profile.load_factor:g} x 8,760 h = {mwh:,.1f} MWh IT per rack-year",
+        f"price: {span['price']:g} USD/MWh x {mwh:,.1f} MWh x PUE {PUE_REF:g} = {swing['price']:,.0f} USD per rack-year",
+        f"cooling: {span['cooling']:g} MWh/MWh x {PRICE_REF_USD_PER_MWH:g} USD/MWh x {mwh:,.1f} MWh = "
+        f"{swing['cooling']:,.0f} USD per rack-year",
+        f"water: {span['water']:g} L/kWh x {water_value_usd_per_m3:g} USD/m3 x {mwh:,.1f} MWh = "
+        f"{swing['water']:,.0f} USD per rack-year",
+        f"latency: worth of reaching the whole market = {swing['latency']:,.0f} USD per rack-year",
+    )
+    return Weights({name: value / total for name, value in swing.items()}, swing, lines)
+
+
+def given_weights(weights: Mapping[str, float]) -> Weights:
+    """Normalize weights that the user gave; criteria that are not named weigh nothing.
+
+    Raises
+    ------
+    ValueError
+        If a criterion is unknown, a weight is negative or not finite, or all are zero.
+    """
+    for name, value in weights.items():
+        if name not in BY_NAME:
+            message = f"unknown criterion '{name}'; the criteria are {', '.join(BY_NAME)}"
+            raise ValueError(message)
+        if not 0 <= value < float("inf"):
+            message = f"weight of {name} must be 0 or more, got {value:g}"
+            raise ValueError(message)
+    total = sum(weights.values())
+    if total <= 0:
+        message = "at least one weight must be above 0"
+        raise ValueError(message)
+    scaled = {
+        name: weights.get(name, 0.0) / total for name in BY_NAME if name in MAIN or weights.get(name, 0) > 0
+    }
+    return Weights(scaled, {})
