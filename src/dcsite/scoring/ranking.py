@@ -78,7 +78,8 @@ def topsis(values: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[
     weighted = values * weight
     to_best = np.sqrt(((weight - weighted) ** 2).sum(axis=1))
     to_worst = np.sqrt((weighted**2).sum(axis=1))
-    return SCORE_SCALE * to_worst / (to_best + to_worst)
+    closeness: NDArray[np.float64] = SCORE_SCALE * to_worst / (to_best + to_worst)
+    return closeness
 
 
 def promethee(values: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,59 @@
+# Two commands for a newcomer: `make demo` and `make test`. Python 3.11 or later is all they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo setup test check lint types contracts unit notebooks docs bench data-check clean help
+
+help:
+	@echo "make demo    create $(VENV), install dcsite, run the sample scenario, name its report"
+	@echo "make test    lint, types, import contracts, tests, notebooks (what CI runs)"
+	@echo "make bench   benchmarks: ratios within one run"
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[report]"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[report,parquet,grid,test,oracle,browser,notebook,dev]"
+	@touch $@
+
+setup: $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	$(BIN)/dcsite demo --out runs/demo --force
+
+test: $(VENV)/.test
+	$(MAKE) check
+
+check: lint types contracts notebooks unit
+
+lint: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+contracts: $(VENV)/.test
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+notebooks: $(VENV)/.test
+	$(BIN)/python scripts/notebooks.py --check --run
+
+docs: $(VENV)/.test
+	$(BIN)/python scripts/reference.py
+
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/portfolio.py
+	$(BIN)/python benchmarks/cooling.py
+	$(BIN)/python benchmarks/latency.py
+
+clean:
+	rm -rf runs dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
