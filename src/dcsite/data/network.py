@@ -8,6 +8,8 @@ takes what is made here). Owns the checks of the tables and of a user's own meas
 from __future__ import annotations
 
 import difflib
+import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -551,3 +553,106 @@ def candidate_places(tables: Tables) -> tuple[ArrayLike, ArrayLike, NDArray[np.o
         object
     )
     return lat, lon, country, [*metros["name"], *hubs["name"]]
+
+
+# --- naming a place -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NamedPoint:
+    """A point of a command: how it was understood."""
+
+    label: str
+    lat: float
+    lon: float
+    country_iso3: str
+    kind: str
+
+
+def plain_name(text: str) -> str:
+    """Name without accents, case and punctuation, for comparison."""
+    letters = unicodedata.normalize("NFKD", text)
+    kept = "".join(letter for letter in letters if not unicodedata.combining(letter)).lower()
+    return re.sub(r"[^a-z0-9]+", " ", kept).strip()
+
+
+def find_point(tables: Tables, text: str) -> NamedPoint:
+    """Understand a place: a catalog site, a hub city, a metro, or ``LAT,LON``.
+
+    ``NAME:ISO3`` picks one of several places of the same name. Sites go by id or an unambiguous part of
+    it, cities by their whole name.
+
+    Raises
+    ------
+    UsageError
+        If nothing or too much fits, or a coordinate is out of range.
+    """
+    numbers = re.fullmatch(r"\s*([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*,\s*([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*", text)
+    if numbers:
+        return _coordinates(tables, text, numbers[1], numbers[2])
+    name, _, country = text.partition(":")
+    wanted, country = plain_name(name), country.strip().upper()
+    places = _places(tables)
+    exact = [place for place in places if wanted in (plain_name(place[0]), plain_name(place[1]))]
+    if not exact:
+        exact = [
+            place for place in places if place[5] == "site" and wanted and wanted in plain_name(place[0])
+        ]
+    if country:
+        exact = [place for place in exact if place[4] == country]
+    for kind in ("site", "hub", "metro"):
+        found = [place for place in exact if place[5] == kind]
+        if len(found) == 1:
+            return NamedPoint(found[0][0], found[0][2], found[0][3], found[0][4], kind)
+        if found:
+            shown = ", ".join(sorted(f"{p[0]}" if kind == "site" else f"{p[0]}:{p[4]}" for p in found)[:8])
+            message = f"'{text}' fits {len(found)} places"
+            raise UsageError(message, hint=f"name one of {shown}, or give LAT,LON")
+    names = {plain_name(label): label for place in places for label in place[:2]}
+    near = difflib.get_close_matches(wanted, list(names), n=3, cutoff=0.75)
+    message = f"'{text}': no site, hub city or metro of this name"
+    hint = f"did you mean {' or '.join(names[one] for one in near)}? " if near else ""
+    raise UsageError(message, hint=f"{hint}LAT,LON works for any point")
+
+
+def _coordinates(tables: Tables, text: str, lat_text: str, lon_text: str) -> NamedPoint:
+    try:
+        lat, lon = float(lat_text), float(lon_text)
+    except ValueError:
+        message = f"'{text}': not LAT,LON"
+        raise UsageError(message, hint="two decimal numbers, for example 47.23,-119.85") from None
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        message = f"'{text}': latitude must be -90 to 90 and longitude -180 to 180"
+        raise UsageError(message, hint="the order is LAT,LON")
+    country = nearest_country(tables, np.array([lat]), np.array([lon]))[0]
+    return NamedPoint(text.strip(), lat, lon, country, "point")
+
+
+def _places(tables: Tables) -> list[tuple[str, str, float, float, str, str]]:
+    """Places as (label, second name, lat, lon, country, kind)."""
+
+    def make() -> list[tuple[str, str, float, float, str, str]]:
+        rows: list[tuple[str, str, float, float, str, str]] = []
+        for table, kind, label in (
+            ("sites", "site", "site_id"),
+            ("hubs", "hub", "name"),
+            ("demand_metros", "metro", "name"),
+        ):
+            if not tables.has(table):
+                continue
+            frame = tables.frame(table)
+            if kind == "hub":
+                frame = frame[frame["access"]]
+            rows += zip(
+                frame[label],
+                frame["name"],
+                frame["lat"].tolist(),
+                frame["lon"].tolist(),
+                frame["country_iso3"],
+                [kind] * len(frame),
+                strict=True,
+            )
+        return rows
+
+    found: list[tuple[str, str, float, float, str, str]] = tables.memo("places_by_name", make)
+    return found
