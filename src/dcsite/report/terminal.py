@@ -202,8 +202,7 @@ def ranking_text(
         counts = ranking.excluded.drop_duplicates(["site_id", "rule"])["rule"].value_counts(sort=False)
         listed = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items()))
         sites_out = len(set(ranking.excluded["site_id"]))
-        parts.append("
-" + paragraph(f"Excluded sites: {sites_out} ({listed}).", width))
+        parts.append("\n" + paragraph(f"Excluded sites: {sites_out} ({listed}).", width))
     parts += [paragraph(note, width) for note in ranking.notes]
     return "".join(parts)
 
