@@ -83,6 +83,8 @@ class NetworkTables:
     link_factor: NDArray[np.float64]
     rate_ms_per_km: Mapping[str, float]
     intercept_ms: float
+    far_ms: float
+    far_scale_ms: float
     hubs_per_point: int
     country_log_factor: Mapping[str, float]
     country_region: Mapping[str, str]
@@ -173,6 +175,8 @@ def load_network(
         link_factor=factor,
         rate_ms_per_km={name: value[name] for name in RATES},
         intercept_ms=value["intercept"],
+        far_ms=value.get("far", 0.0),
+        far_scale_ms=value.get("far_scale", 1.0),
         hubs_per_point=int(value["hubs_per_point"]),
         country_log_factor=country,
         country_region=dict(zip(countries["country_iso3"], countries["region"], strict=True)),

@@ -236,6 +236,8 @@ class Network:
         RTT per km by link class, and ``access_to_hub``.
     intercept_ms
         RTT of a pair of no length: equipment and queues at both ends.
+    far_ms, far_scale_ms
+        What equipment on a long path adds: ``far_ms * (1 - exp(-path / far_scale_ms))``.
     hubs_per_point
         How many nearest hubs a point may enter the graph by.
     country_log_factor
@@ -266,6 +268,8 @@ class Network:
     link_factor: Floats
     rate_ms_per_km: Mapping[str, float]
     intercept_ms: float
+    far_ms: float = 0.0
+    far_scale_ms: float = 5.0
     hubs_per_point: int = 4
     country_log_factor: Mapping[str, float] = field(default_factory=dict)
     country_region: Mapping[str, str] = field(default_factory=dict)
@@ -550,11 +554,18 @@ def _direct_ms(network: Network, km: Floats, same_country: NDArray[np.bool_]) ->
     return np.asarray(np.where(near, length, np.inf))
 
 
+def _start_ms(network: Network, graph_ms: Floats) -> Floats | float:
+    """Intercept and what the equipment of a long path adds to it. [ms]"""
+    if not network.far_ms:
+        return network.intercept_ms
+    return np.asarray(network.intercept_ms + network.far_ms * -np.expm1(-graph_ms / network.far_scale_ms))
+
+
 def _finish(
     network: Network, graph_ms: Floats, factor: Floats | float, km: Floats, same_metro_km: float
 ) -> Floats:
     """Intercept, factors, the same-metro rule and the floor of light in fiber. [ms]"""
-    rtt = (network.intercept_ms + graph_ms) * factor
+    rtt = (_start_ms(network, graph_ms) + graph_ms) * factor
     rtt = np.where(km <= same_metro_km, network.intercept_ms, rtt)
     return np.asarray(np.maximum(rtt, km / FIBER_KM_PER_MS_ROUND_TRIP.value))
 
@@ -1050,6 +1061,10 @@ class ReachIndex:
         home = (sites.country[row] == self.users.country[column]) & (sites.country[row] > 0)
         direct = _direct_ms(network, near_km, home).astype(np.float32)
         rtt[row, column] = np.minimum(rtt[row, column], direct)
+        if network.far_ms:
+            far = np.expm1(rtt * np.float32(-1.0 / network.far_scale_ms))
+            far *= np.float32(-network.far_ms)
+            rtt += far
         rtt += np.float32(network.intercept_ms)
         rtt *= self.region_factor[sites.region]
         rtt *= sites.factor.astype(np.float32)[:, None]
