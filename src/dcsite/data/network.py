@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NETWORKS = ("cloud", "public")
 LINK_CLASSES = ("terrestrial_dense", "terrestrial_sparse", "submarine", "rarely_used")
 RATES = (*LINK_CLASSES, "access_to_hub")
-OWN_WEIGHT = 10.0
+OWN_WEIGHT = 100.0
 """Weight of a user's own pair beside a shipped one (1): near it, the user's value rules."""
 
 MOST_PROBLEMS = 20
@@ -601,6 +601,12 @@ def find_point(tables: Tables, text: str) -> NamedPoint:
     if not exact:
         exact = [
             place for place in places if place[5] == "site" and wanted and wanted in plain_name(place[0])
+        ]
+    if not exact:
+        exact = [
+            place
+            for place in places
+            if place[5] == "hub" and wanted and plain_name(place[0]).startswith(wanted)
         ]
     if country:
         exact = [place for place in exact if place[4] == country]

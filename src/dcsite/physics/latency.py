@@ -983,7 +983,7 @@ def rtt_metrics(
 
 # --- many sites at once -------------------------------------------------------------------------------
 
-HISTOGRAM_MS = 512
+HISTOGRAM_MS = 768
 """Bins of 1 ms of the quantiles over demand in :meth:`ReachIndex.metrics`; the last takes the rest."""
 
 
