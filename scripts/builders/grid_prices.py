@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from builders.common import Folder, number, read_source, worst
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOLDER = "grid_prices"
 
@@ -694,7 +698,7 @@ def curve_from_quantiles(
 def block_means(cumulative: dict[float, float]) -> list[tuple[float, float, float]]:
     """Means of the blocks of hours from cumulative means."""
     result = []
-    for lower, upper in zip(BLOCK_EDGES[:-1], BLOCK_EDGES[1:], strict=True):
+    for lower, upper in itertools.pairwise(BLOCK_EDGES):
         energy = upper * cumulative[upper] - lower * cumulative[lower]
         result.append((lower, upper, energy / (upper - lower)))
     return result
