@@ -66,6 +66,13 @@ class Sites(Model):
     exclude: tuple[str, ...] = ()
     require: tuple[str, ...] = ()
     default_grid_mw: Positive = Field(200.0, description="grid MW where nothing is known; an assumption")
+    opening_usd: NonNegative = Field(
+        10_000_000.0,
+        description="cost of opening a hall: connection, works, permits [USD]; an assumption",
+    )
+    where: dict[str, str | tuple[str, ...]] = Field(
+        default_factory=dict, description='keep only sites with, for example, { country = "USA", tag = "ai" }'
+    )
     existing: tuple[ExistingSite, ...] = ()
     override: tuple[SiteOverride, ...] = ()
 
@@ -180,7 +187,21 @@ class Scenario(Model):
     water_value_usd_per_m3: NonNegative = Field(
         3.0, description="value of scarce water in the score [USD/m3]"
     )
-    scarcity: Literal["standard", "none"] = "standard"
+    scarcity: Literal["standard", "none"] = Field(
+        "standard", description="weight water by 1/(1 - stress), or not at all"
+    )
+    water_doubling_km: Positive = Field(
+        50.0, description="distance to water at which the effort of supply doubles [km]; a choice"
+    )
+    desalination_factor: Annotated[float, Field(ge=1)] = Field(
+        2.0, description="effort of salt water against fresh water in the score [-]; a choice"
+    )
+    land_m2_per_mw: NonNegative = Field(
+        2023.0, description="land per MW of IT power [m2/MW]; 0.5 acre, an estimate"
+    )
+    escalation: Literal["none", "5y", "10y"] = Field(
+        "10y", description="nominal change of power prices over periods, cut to 0..4 % a year"
+    )
     technology: str | None = Field(None, description="one cooling technology for all, instead of the best")
     sites: Sites = Field(default_factory=Sites)
     workloads: tuple[Workload, ...]

@@ -1,0 +1,5 @@
+"""``python -m dcsite`` is ``dcsite``."""
+
+from dcsite.cli.app import main
+
+main()
