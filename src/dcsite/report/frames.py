@@ -18,6 +18,8 @@ from dcsite.physics.evaluation import Evaluation
 from dcsite.scoring.comparing import Comparison
 from dcsite.scoring.criteria import BY_NAME
 from dcsite.scoring.ranking import Ranking, rank
+from dcsite.scoring.robustness import Robustness
+from dcsite.scoring.spectrum import Spectrum
 from dcsite.spec.columns import FACTS
 
 if TYPE_CHECKING:
@@ -114,8 +116,8 @@ class Report:
     presets
         Weights by profile name for the page's buttons.
     pictures
-        Named slots of the page: ``spectrum``, ``pareto``, ``acceptability``, each an SVG text or a
-        :class:`Table`.
+        Named slots of the page: ``spectrum``, ``pareto``, ``acceptability``, ``duration``, each the result
+        itself (it is drawn), an SVG text, a :class:`Table` or a frame.
     """
 
     title: str
@@ -143,7 +145,8 @@ def as_report(
     ----------
     result
         A ``Report``, ``Evaluation`` (all its workloads are ranked), ``Ranking``, ``Comparison``, plan,
-        ``Table``, frame, or a sequence of these.
+        ``Spectrum``, ``Robustness``, anything else with a frame named ``table``, ``Table``, frame, or a
+        sequence of these.
     evaluation
         The facts behind the result; with them the page can rescore every technology, and the files carry
         sources, assumptions and data vintage.
@@ -192,6 +195,23 @@ def _gather(result: Any) -> Report:  # noqa: ANN401
         return Report("", tables=(frame_table(result),))
     if hasattr(result, "placements") and hasattr(result, "status"):
         return Report("", plan=result)
+    if isinstance(result, Spectrum):
+        table = frame_table(
+            result.table,
+            "spectrum",
+            f"Winners along worth of latency and rack power: {result.workload}",
+            drop=("sentence", "technology", "name"),
+        )
+        return Report("", tables=(table,), pictures={"spectrum": result}, notes=result.notes)
+    if isinstance(result, Robustness):
+        table = frame_table(result.table, "robustness", f"How sure the ranking is: {result.workload}")
+        weights = frame_table(
+            result.stability, "stability", f"How far each weight may move: {result.workload}"
+        )
+        return Report("", tables=(table, weights), pictures={"acceptability": result}, notes=result.notes)
+    if isinstance(getattr(result, "table", None), pd.DataFrame):
+        kind = type(result).__name__.lower()
+        return Report("", tables=(frame_table(result.table, kind, type(result).__name__),))
     if isinstance(result, Mapping):
         return _gather(list(result.values()))
     if isinstance(result, Sequence) and not isinstance(result, str) and len(result):
@@ -780,12 +800,16 @@ def _concat(tables: Sequence[Table], title: str) -> Table:
     for table in tables:
         columns.update({column.name: columns.get(column.name, column) for column in table.columns})
     names = sorted(columns, key=lambda name: _place(name, tables))
-    filled = [_pick(table.frame, names) for table in tables if len(table.frame)]
-    frame = pd.concat(filled, ignore_index=True) if filled else tables[0].frame
+    frame = stacked([_pick(table.frame, names) for table in tables if len(table.frame)], names)
     hidden = tuple(name for name in names if any(name in table.hidden for table in tables))
     return replace(
         tables[0], title=title, columns=tuple(columns[name] for name in names), frame=frame, hidden=hidden
     )
+
+
+def stacked(frames: Sequence[pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
+    """Frames under each other; a column that is blank in one frame changes no type of the others."""
+    return pd.DataFrame({name: [value for frame in frames for value in frame[name]] for name in names})
 
 
 def _place(name: str, tables: Sequence[Table]) -> int:
@@ -823,7 +847,9 @@ def report_tables(report: Report) -> dict[str, Table]:
         excluded.append(report.evaluation.excluded)
     excluded = [frame for frame in excluded if len(frame)]
     if excluded:
-        whole = pd.concat(excluded, ignore_index=True).drop_duplicates(["site_id", "workload", "rule"])
+        names = ("site_id", "workload", "rule", "reason", "quality")
+        whole = stacked([_pick(frame, names) for frame in excluded], names)
+        whole = whole.drop_duplicates(["site_id", "workload", "rule"])
         tables.append(excluded_table(whole, sites))
     if report.rankings:
         tables.append(weak_figures_table(report.rankings, sites, answer_sites(report)))
@@ -831,7 +857,12 @@ def report_tables(report: Report) -> dict[str, Table]:
         tables.append(assumptions_table(report.evaluation.assumptions))
         tables.append(vintage_table(report.evaluation))
         tables.append(sources_table(report.evaluation))
-    return {table.name: table for table in tables if not table.empty}
+    named: dict[str, Table] = {}
+    for table in tables:
+        if not table.empty:
+            count = sum(1 for name in named if name.rstrip("_0123456789") == table.name)
+            named[f"{table.name}_{count + 1}" if count else table.name] = table
+    return named
 
 
 def answer_sites(report: Report) -> list[str] | None:
@@ -871,3 +902,48 @@ def main_table(report: Report) -> Table:
         return next(iter(tables.values()))
     message = "there is nothing to write: the result has no rows"
     raise UsageError(message)
+
+
+LINK_NAMES: Final = ("workload", "site_id", "region", "share_ratio", "site_lat", "site_lon", "lat", "lon")
+
+
+def plan_links(report: Report) -> pd.DataFrame:
+    """Which site serves which demand point of a plan, with both positions.
+
+    One row per link: ``workload, site_id, region, share_ratio`` (of the workload's demand), ``site_lat,
+    site_lon, lat, lon``; of several periods the last. Empty when the plan does not say, or the positions
+    are unknown.
+    """
+    empty = pd.DataFrame(columns=list(LINK_NAMES))
+    served = getattr(report.plan, "served", None)
+    if not isinstance(served, pd.DataFrame) or served.empty or report.evaluation is None:
+        return empty
+    region = next((name for name in ("point", "region", "name") if name in served), None)
+    if region is None or not {"workload", "site_id"} <= set(served.columns):
+        return empty
+    if "period" in served:
+        served = served[served["period"] == served["period"].max()]
+    rows = []
+    sites = report.evaluation.sites
+    for workload, market in report.evaluation.markets.items():
+        here = served[served["workload"] == workload]
+        if "share_ratio" in here:
+            share = here["share_ratio"].astype("float64")
+        elif "mw" in here and here["mw"].sum() > 0:
+            share = here["mw"] / here["mw"].sum()
+        else:
+            continue
+        points = market.points.reset_index(drop=True)
+        by_name = points.drop_duplicates("name").set_index("name")
+        for key, site_id, part in zip(here[region], here["site_id"], share, strict=True):
+            if isinstance(key, str) and key in by_name.index:
+                place = by_name.loc[key]
+            elif not isinstance(key, str) and 0 <= int(key) < len(points):
+                place = points.loc[int(key)]
+            else:
+                continue
+            if site_id in sites.index:
+                lat, lon = sites.at[site_id, "lat"], sites.at[site_id, "lon"]
+                name = str(place.get("name", key))
+                rows.append([workload, site_id, name, float(part), lat, lon, place["lat"], place["lon"]])
+    return pd.DataFrame(rows, columns=list(LINK_NAMES)) if rows else empty

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 WIDTH: Final = 100
 GAP: Final = "  "
 LEAST_TEXT: Final = 8
+LEAST_COLUMN: Final = 12
 MAX_LABEL: Final = 40
 MISSING: Final = "-"
 
@@ -138,7 +139,11 @@ def table_text(table: Table, width: int = WIDTH, *, top: int | None = None) -> s
             left_out.append(name)
     while total() > width:
         text_columns = [
-            column for column in columns if column.kind == "text" and widths[column.name] > LEAST_TEXT
+            column
+            for column in columns
+            if column.kind == "text"
+            and widths[column.name] > LEAST_TEXT
+            and (not column.name.endswith("_id") or len(columns) == 1)
         ]
         if not text_columns:
             if len(columns) == 1:
@@ -225,8 +230,8 @@ def comparison_text(comparison: Comparison, *, sites: pd.DataFrame | None = None
         )
     parts += [
         paragraph(
-            f"Flips the winner: {flip.column} of {flip.site_id} at {flip.needed:,.3g} instead of "
-            f"{flip.now:,.3g} {flip.unit}.",
+            f"What flips the winner: {comparison.ranking.criteria[flip.criterion].title.lower()} of {flip.site_id} "
+            f"at {flip.needed:,.4g} instead of {flip.now:,.4g} ({flip.unit}).",
             width,
         )
         for flip in comparison.flips
@@ -236,7 +241,7 @@ def comparison_text(comparison: Comparison, *, sites: pd.DataFrame | None = None
 
 
 def transposed_text(table: Table, width: int = WIDTH) -> str:
-    """One line per figure and one column per row of ``table`` (for few rows)."""
+    """One line per figure and one column per row of ``table``; what has no room beside comes below."""
     skip = {"workload", "site_id", "name", *table.hidden}
     labels, rows = [], []
     names = [clean(site) for site in table.frame["site_id"]]
@@ -247,20 +252,34 @@ def transposed_text(table: Table, width: int = WIDTH) -> str:
             f"{column.title} [{column.unit_shown}]" if column.unit_shown not in ("", "-") else column.title
         )
         rows.append([cell_text(value, column) for value in table.frame[column.name]])
-    label_width = min(MAX_LABEL, max((text_width(label) for label in labels), default=0))
-    room = max(LEAST_TEXT, (width - label_width) // max(1, len(names)) - len(GAP))
-    widths = [
-        min(room, max([text_width(name), *(text_width(row[place]) for row in rows)]))
-        for place, name in enumerate(names)
+    label_width = min(MAX_LABEL, width // 2, max((text_width(label) for label in labels), default=0))
+    widest = [
+        max([text_width(name), *(text_width(row[place]) for row in rows)]) for place, name in enumerate(names)
     ]
+    room = width - label_width
+    # As many sites beside each other as have room for a readable column, the others below.
+    beside = max(1, min(len(names), room // (LEAST_COLUMN + len(GAP))))
+    blocks = []
+    for first in range(0, len(names), beside):
+        here = range(first, min(first + beside, len(names)))
+        each = max(LEAST_TEXT, room // len(here) - len(GAP))
+        widths = [min(each, widest[place]) for place in here]
 
-    def line(label: str, cells: Sequence[str]) -> str:
-        padded = [_pad(_cut(cell, wide), wide, right=True) for cell, wide in zip(cells, widths, strict=True)]
-        return GAP.join([_pad(_cut(label, label_width), label_width, right=False), *padded]).rstrip()
+        def line(label: str, cells: Sequence[str], widths: Sequence[int] = widths) -> str:
+            padded = [
+                _pad(_cut(cell, wide), wide, right=True) for cell, wide in zip(cells, widths, strict=True)
+            ]
+            return GAP.join([_pad(_cut(label, label_width), label_width, right=False), *padded]).rstrip()
 
-    lines = [line("", names), line("-" * label_width, ["-" * wide for wide in widths])]
-    lines += [line(label, row) for label, row in zip(labels, rows, strict=True)]
-    return "\n".join(lines) + "\n"
+        lines = [
+            line("", [names[place] for place in here]),
+            line("-" * label_width, ["-" * wide for wide in widths]),
+        ]
+        lines += [
+            line(label, [row[place] for place in here]) for label, row in zip(labels, rows, strict=True)
+        ]
+        blocks.append("\n".join(lines) + "\n")
+    return "\n".join(blocks)
 
 
 def plan_text(plan: Any, *, sites: pd.DataFrame | None = None, width: int = WIDTH) -> str:  # noqa: ANN401
