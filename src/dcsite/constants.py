@@ -30,3 +30,21 @@ FIBER_KM_PER_MS_ROUND_TRIP = Sourced(
     "light in silica fiber of group index about 1.5, there and back (ITU-T G.652 fiber, rounded up)",
     2016,
 )
+_ALONSO_LAMATA = (
+    "Alonso and Lamata, Consistency in the analytic hierarchy process: a new approach, "
+    "Int. J. Uncertainty, Fuzziness and Knowledge-Based Systems 14(4): mean consistency index of random judgments"
+)
+AHP_RANDOM_INDEX = {
+    size: Sourced(index, "-", _ALONSO_LAMATA, 2006)
+    for size, index in (
+        (3, 0.5247),
+        (4, 0.8816),
+        (5, 1.1086),
+        (6, 1.2479),
+        (7, 1.3417),
+        (8, 1.4057),
+        (9, 1.4499),
+        (10, 1.4854),
+    )
+}
+"""Number of criteria to the mean consistency index of random pairwise judgments on the 1/9..9 scale."""

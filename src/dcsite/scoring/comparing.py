@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from dcsite.errors import DcsiteError
 from dcsite.physics.cost import COST_PARTS
-from dcsite.scoring.ranking import Flip, Ranking, flips, worth_at_flip
+from dcsite.scoring.ranking import TIE_SIGMAS, Flip, Ranking, flips, rack_kw_at_flip, worth_at_flip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +27,16 @@ class Comparison:
     waterfall
         One row per other site and cost part: ``site_id, part, difference_usd_per_mw_year`` against the
         winner; the parts of a site sum to its ``cost_usd_per_mw_year`` difference.
-    winner
-        Site with the best score, and the cheapest by annual cost.
+    winner, cheapest
+        Site with the best score; site with the least annual cost, capital included ("" if no cost is known).
+    tied
+        Sites that the noise of the figures does not tell from the winner.
     flips
-        Single changes that would make another site win.
+        Single changes that make the runner-up equal the winner.
+    worth_at_flip_usd_per_rack_year, rack_kw_at_flip
+        Worth of latency, or rack power, at which the two score the same; None where there is none.
+    missing
+        Named sites that are not ranked, with the reason.
     """
 
     workload: str
@@ -41,6 +48,8 @@ class Comparison:
     flips: tuple[Flip, ...]
     worth_at_flip_usd_per_rack_year: float | None
     missing: tuple[tuple[str, str], ...] = ()
+    rack_kw_at_flip: float | None = None
+    tied: tuple[str, ...] = ()
 
 
 def compare_sites(ranking: Ranking, site_ids: Sequence[str]) -> Comparison:
@@ -52,9 +61,13 @@ def compare_sites(ranking: Ranking, site_ids: Sequence[str]) -> Comparison:
         If none of the sites is ranked (with the reasons).
     """
     table = ranking.table[ranking.table["site_id"].isin(site_ids)].reset_index(drop=True)
-    reasons = ranking.excluded.groupby("site_id")["reason"].first().to_dict()
+    reasons = (
+        ranking.excluded.groupby("site_id")["reason"].agg("; ".join).to_dict()
+        if len(ranking.excluded)
+        else {}
+    )
     missing = tuple(
-        (site, str(reasons.get(site, "no admissible technology")))
+        (site, str(reasons.get(site, "not among the candidate sites")))
         for site in site_ids
         if site not in set(table["site_id"])
     )
@@ -63,7 +76,7 @@ def compare_sites(ranking: Ranking, site_ids: Sequence[str]) -> Comparison:
         raise DcsiteError(message, hint="; ".join(f"{site}: {reason}" for site, reason in missing))
     winner = str(table.at[0, "site_id"])
     by_cost = table.dropna(subset=["cost_usd_per_mw_year"]).sort_values(["cost_usd_per_mw_year", "site_id"])
-    cheapest = str(by_cost.iloc[0]["site_id"]) if len(by_cost) else winner
+    cheapest = str(by_cost.iloc[0]["site_id"]) if len(by_cost) else ""
     rows = []
     first = table.iloc[0]
     for _, row in table.iloc[1:].iterrows():
@@ -88,4 +101,15 @@ def compare_sites(ranking: Ranking, site_ids: Sequence[str]) -> Comparison:
         flips=tuple(flips(ranking, winner, second)) if second else (),
         worth_at_flip_usd_per_rack_year=worth_at_flip(ranking, winner, second) if second else None,
         missing=missing,
+        rack_kw_at_flip=rack_kw_at_flip(ranking, winner, second) if second else None,
+        tied=tuple(
+            str(site)
+            for site in table.loc[table["score"] >= first["score"] - _noise(table), "site_id"]
+            if site != winner
+        ),
     )
+
+
+def _noise(table: pd.DataFrame) -> pd.Series:
+    """Standard deviation of each site's score difference from the first, times the tie factor."""
+    return TIE_SIGMAS * np.hypot(table["score_sd"], table.at[0, "score_sd"])

@@ -5,14 +5,17 @@ A new criterion is one row here, one column of the facts, one test and one line 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcsite.errors import ScenarioError
 from dcsite.scoring.values import linear_value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -47,7 +50,7 @@ class Criterion:
         return linear_value(frame[self.column].to_numpy(dtype=np.float64), best=self.best, worst=self.worst)
 
     def spread(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        """Standard deviation of the value, on its 0-1 scale. [-]"""
+        """Standard deviation of the value on its 0-1 scale; 0 where no table states one. [-]"""
         deviation = frame[self.spread_column].to_numpy(dtype=np.float64)
         scaled: NDArray[np.float64] = np.nan_to_num(deviation / abs(self.worst - self.best))
         return scaled
@@ -145,11 +148,27 @@ MAIN = ("price", "water", "cooling", "latency")
 """Criteria with a derived default weight; the others have weight 0 unless asked for."""
 
 
-def with_anchors(anchors: dict[str, tuple[float, float]]) -> dict[str, Criterion]:
-    """Return the criteria with some anchors replaced by (best, worst)."""
-    from dataclasses import replace
+def with_anchors(anchors: Mapping[str, tuple[float, float]]) -> dict[str, Criterion]:
+    """Return the criteria with some anchors replaced by (best, worst).
 
+    Raises
+    ------
+    ScenarioError
+        If a criterion is unknown, an anchor is not finite, or best and worst are equal or change sides
+        (a high price can be no one's best).
+    """
     result = dict(BY_NAME)
     for name, (best, worst) in anchors.items():
-        result[name] = replace(result[name], best=best, worst=worst)
+        if name not in BY_NAME:
+            message = f"score.anchors.{name}: unknown criterion"
+            raise ScenarioError(message, hint=f"the criteria are {', '.join(BY_NAME)}")
+        usual = BY_NAME[name]
+        span = worst - best
+        if not np.isfinite(span) or span * (usual.worst - usual.best) <= 0:
+            side = "below" if usual.best < usual.worst else "above"
+            message = f"score.anchors.{name}: best must be {side} worst, got ({best:g}, {worst:g})"
+            raise ScenarioError(
+                message, hint=f"the default is ({usual.best:g}, {usual.worst:g}) {usual.unit}"
+            )
+        result[name] = replace(usual, best=best, worst=worst)
     return result

@@ -1,22 +1,23 @@
-"""Rankings: scores whose parts are visible, ties within the noise, effective weights, comparisons.
+"""Rankings: scores whose parts are visible, ties within the noise, effective weights, what flips a lead.
 
-Weighted sum is the default; TOPSIS and PROMETHEE II stand beside it. The score runs from 0 to 100.
+Weighted sum is the default; TOPSIS and PROMETHEE II stand beside it. The score runs from 0 to 100. Hard
+limits are not scores: a site they remove is listed apart with its reason.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from dcsite.errors import DcsiteError
+from dcsite.errors import DcsiteError, UsageError
 from dcsite.scoring.criteria import BY_NAME, Criterion, with_anchors
 from dcsite.scoring.weights import Weights, given_weights, swing_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
 Method = Literal["weighted_sum", "topsis", "promethee"]
 SCORE_SCALE = 100.0
 TIE_SIGMAS = 1.0
-"""Two sites tie when their scores differ by less than this many standard deviations of the difference."""
+"""Two sites tie when their scores differ by less than this many standard deviations of the difference; the
+errors of two sites are taken as independent (a choice; sites of one price zone are nearer to each other)."""
+
+PROMETHEE_INDIFFERENCE = 0.05
+"""Difference of two values that PROMETHEE takes for none. [-] (a choice)"""
+
+PROMETHEE_PREFERENCE = 0.30
+"""Difference of two values from which PROMETHEE prefers one outright. [-] (a choice)"""
 
 
 @dataclass(frozen=True)
@@ -83,9 +91,11 @@ def topsis(values: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[
 
 
 def promethee(values: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """PROMETHEE II net flow with linear preference on anchored values, mapped to 0-100.
+    """PROMETHEE II net flow on anchored values, mapped to 0-100.
 
-    A pairwise method: the flow of a site depends on the others at hand, and a further site may reorder.
+    Preference is 0 up to :data:`PROMETHEE_INDIFFERENCE`, 1 from :data:`PROMETHEE_PREFERENCE` on, linear
+    between (without these two the flow would be the weighted sum again). A pairwise method: the flow of a
+    site depends on the others at hand, and a further site may reorder.
     """
     count = len(values)
     if count < 2:
@@ -93,23 +103,48 @@ def promethee(values: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArr
     flow = np.zeros(count)
     for column in range(values.shape[1]):
         difference = values[:, column][:, None] - values[:, column][None, :]
-        flow += weight[column] * difference.sum(axis=1) / (count - 1)
-    return SCORE_SCALE * (1.0 + flow) / 2.0
+        strength = np.clip(
+            (np.abs(difference) - PROMETHEE_INDIFFERENCE) / (PROMETHEE_PREFERENCE - PROMETHEE_INDIFFERENCE),
+            0.0,
+            1.0,
+        )
+        flow += weight[column] * (np.sign(difference) * strength).sum(axis=1) / (count - 1)
+    result: NDArray[np.float64] = SCORE_SCALE * (1.0 + flow) / 2.0
+    return result
 
 
-METHODS = {"weighted_sum": weighted_sum, "topsis": topsis, "promethee": promethee}
+METHODS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]] = {
+    "weighted_sum": weighted_sum,
+    "topsis": topsis,
+    "promethee": promethee,
+}
 
 
-def best_technology(frame: pd.DataFrame, criteria: Mapping[str, Criterion], weights: Weights) -> pd.DataFrame:
-    """Keep for each site the technology with the best score; equal ones by id.
+def best_technology(
+    frame: pd.DataFrame,
+    criteria: Mapping[str, Criterion],
+    weights: Weights,
+    method: Method = "weighted_sum",
+) -> pd.DataFrame:
+    """Keep for each site the technology with the best score; of equal ones the one with least overhead, then by id.
 
-    Technologies of a site differ in cooling, water, carbon and effective price only; the choice uses the
-    weights of the profile, or the given ones when they weigh any of these criteria.
+    A technology is chosen against the others of its own site only: by TOPSIS under TOPSIS, by the weighted
+    sum otherwise (a pairwise method would let other sites decide).
+
+    Parameters
+    ----------
+    frame
+        Rows of facts, one per (site, technology), without missing figures in the weighted criteria.
+
+    Returns
+    -------
+    DataFrame
+        One row per site, by id.
     """
     chosen = [name for name, value in weights.weight.items() if value > 0]
     values = values_matrix(frame, [criteria[name] for name in chosen])
     weight = np.array([weights.weight[name] for name in chosen])
-    score = np.nansum(values * weight, axis=1)
+    score = topsis(values, weight) if method == "topsis" else values @ weight
     order = frame.assign(
         _score=np.round(score, 12), _overhead=frame["overhead_mwh_per_mwh"].round(9)
     ).sort_values(["_score", "_overhead", "technology"], ascending=[False, True, True], kind="stable")
@@ -140,54 +175,118 @@ def rank(
     DcsiteError
         If the workload is unknown, or no site is left to rank (with the reasons counted).
     """
+    workload = workload_name(evaluation, workload)
     scenario = evaluation.scenario
-    if workload is None:
-        workload = next(iter(evaluation.workloads))
-    if workload not in evaluation.workloads:
-        message = f"no workload is named '{workload}'"
-        raise DcsiteError(message, hint=f"workloads: {', '.join(evaluation.workloads)}")
     profile = evaluation.profiles[workload]
+    chosen_method: Method = method or scenario.score.method
+    if chosen_method not in METHODS:
+        message = f"unknown method '{chosen_method}'"
+        raise UsageError(message, hint=f"one of {', '.join(METHODS)}")
     criteria = with_anchors(scenario.score.anchors)
     asked = weights if weights is not None else scenario.score.weights
-    derived = (
-        given_weights(asked)
-        if asked is not None
-        else swing_weights(
+    has_users = workload in evaluation.markets
+    notes: list[str] = []
+    if asked is None:
+        derived = swing_weights(
             profile,
             criteria=criteria,
-            has_users=workload in evaluation.markets,
+            has_users=has_users,
             water_value_usd_per_m3=scenario.water_value_usd_per_m3,
         )
-    )
-    used = [name for name, value in derived.weight.items() if value > 0]
-    rows = evaluation.of(workload)
-    rows = rows[rows["admissible"]].reset_index(drop=True)
-    excluded = evaluation.excluded
-    excluded = excluded[(excluded["workload"] == workload) | (excluded["workload"] == "")]
-    rows = rows[~rows["site_id"].isin(set(excluded["site_id"]))]
-    extra_excluded: list[dict[str, str]] = []
-    for name in used:
-        known = rows.dropna(subset=[criteria[name].column])
-        extra_excluded += [
-            {
-                "site_id": site_id,
-                "workload": workload,
-                "rule": "missing figure",
-                "reason": f"no figure for {criteria[name].title.lower()} ({criteria[name].column})",
-                "quality": "",
-            }
+    else:
+        derived = given_weights(asked)
+        if not has_users and derived.weight.get("latency", 0.0) > 0:
+            others = {name: value for name, value in derived.weight.items() if name != "latency"}
+            if sum(others.values()) <= 0:
+                message = f"'{workload}' has no users, so latency alone cannot rank its sites"
+                raise UsageError(message, hint="name a market (--users world), or weigh another criterion")
+            derived = given_weights(others)
+            notes.append(f"'{workload}' has no users: the weight of latency went to the other criteria")
+    rows, excluded = eligible_rows(evaluation, workload, derived, criteria)
+    best = best_technology(rows, criteria, derived, chosen_method)
+    best = _with_names(best, evaluation.sites)
+    ranking = score_frame(best, workload, profile, derived, criteria, excluded, chosen_method)
+    return replace(ranking, notes=(*notes, *ranking.notes))
+
+
+def workload_name(evaluation: Evaluation, workload: str | None) -> str:
+    """Check the name of a workload, or take the first.
+
+    Raises
+    ------
+    DcsiteError
+        If there is no such workload.
+    """
+    if workload is None:
+        return next(iter(evaluation.workloads))
+    if workload not in evaluation.workloads:
+        message = f"no workload is named '{workload}'"
+        raise UsageError(message, hint=f"workloads: {', '.join(evaluation.workloads)}")
+    return workload
+
+
+def eligible_rows(
+    evaluation: Evaluation, workload: str, weights: Weights, criteria: Mapping[str, Criterion]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows that can be scored, and every other site with the reason.
+
+    A site is out if a hard rule excludes it, if no technology is admissible, or if a figure that has weight
+    is missing for every technology.
+
+    Returns
+    -------
+    tuple
+        Facts of (site, technology) without gaps in the weighted criteria, and the excluded sites:
+        ``site_id, workload, rule, reason, quality``.
+
+    Raises
+    ------
+    DcsiteError
+        If nothing is left (with the reasons counted).
+    """
+    out = evaluation.excluded
+    out = out[(out["workload"] == workload) | (out["workload"] == "")]
+    rows = evaluation.of(workload).reset_index(drop=True)
+    rows = rows[~rows["site_id"].isin(set(out["site_id"]))]
+    admissible = rows["admissible"].astype(bool)
+    more: list[dict[str, str]] = []
+    refused = rows[~admissible & ~rows["site_id"].isin(set(rows.loc[admissible, "site_id"]))]
+    for site_id, group in refused.groupby("site_id", sort=True):
+        why = "; ".join(f"{row['technology']}: {row['refusal']}" for _, row in group.iterrows())
+        more.append(_exclusion(str(site_id), workload, "no technology", f"no admissible technology ({why})"))
+    rows = rows[admissible]
+    for name, weight in weights.weight.items():
+        if weight <= 0:
+            continue
+        criterion = criteria[name]
+        known = rows.dropna(subset=[criterion.column])
+        reason = f"no figure for {criterion.title.lower()} ({criterion.column})"
+        more += [
+            _exclusion(site_id, workload, "missing figure", reason)
             for site_id in sorted(set(rows["site_id"]) - set(known["site_id"]))
         ]
         rows = known
-    if extra_excluded:
-        excluded = pd.concat([excluded, pd.DataFrame(extra_excluded)], ignore_index=True)
+    if more:
+        out = pd.concat([out, pd.DataFrame(more)], ignore_index=True) if len(out) else pd.DataFrame(more)
     if rows.empty:
-        counts = excluded["rule"].value_counts()
+        counts = out["rule"].value_counts() if len(out) else pd.Series(dtype=int)
         message = f"no site is left to rank for '{workload}'"
         reasons = ", ".join(f"{rule}: {count}" for rule, count in counts.items())
         raise DcsiteError(message, hint=f"excluded: {reasons}" if reasons else "no candidate sites")
-    best = best_technology(rows, criteria, derived)
-    return score_frame(best, workload, profile, derived, criteria, excluded, method or scenario.score.method)
+    return rows.reset_index(drop=True), out
+
+
+def _exclusion(site_id: str, workload: str, rule: str, reason: str) -> dict[str, str]:
+    return {"site_id": site_id, "workload": workload, "rule": rule, "reason": reason, "quality": ""}
+
+
+def _with_names(frame: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
+    """Add what a reader knows a site by, where the facts do not carry it."""
+    result = frame.reset_index(drop=True)
+    for column in ("name", "country_iso3", "lat", "lon"):
+        if column not in result and column in sites:
+            result[column] = sites[column].reindex(result["site_id"]).to_numpy()
+    return result
 
 
 def score_frame(
@@ -241,7 +340,29 @@ def score_frame(
         effective_weight=effective,
         criteria={name: criteria[name] for name in used},
         excluded=excluded.sort_values(["rule", "site_id"], kind="stable").reset_index(drop=True),
+        notes=_saturation_notes(table, chosen),
     )
+
+
+def _saturation_notes(table: pd.DataFrame, criteria: list[Criterion]) -> tuple[str, ...]:
+    """Say where sites lie beyond an anchor: there the score no longer tells them apart."""
+    notes = []
+    for criterion in criteria:
+        figure = table[criterion.column].to_numpy(dtype=np.float64)
+        sign = 1.0 if criterion.worst > criterion.best else -1.0
+        better = int(np.count_nonzero(sign * (figure - criterion.best) < 0))
+        worse = int(np.count_nonzero(sign * (figure - criterion.worst) > 0))
+        if better or worse:
+            beyond = " and ".join(
+                f"{count} beyond the {end} anchor ({value:g} {criterion.unit})"
+                for count, end, value in (
+                    (better, "best", criterion.best),
+                    (worse, "worst", criterion.worst),
+                )
+                if count
+            )
+            notes.append(f"{criterion.title}: {beyond} of {len(table)} sites; there the score is flat")
+    return tuple(notes)
 
 
 def _tie_groups(score: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -273,8 +394,8 @@ class Flip:
 def flips(ranking: Ranking, winner: str, other: str) -> list[Flip]:
     """Single changes after which ``other`` scores as much as ``winner`` (weighted sum only).
 
-    Scores are linear in each figure between the anchors, so the needed figure is exact; changes that
-    would leave the anchors are not listed.
+    Scores are linear in each figure between the anchors, so the needed figure is exact; the technology of
+    both sites stays. Changes that would have to go beyond an anchor are not listed: there the score is flat.
     """
     if ranking.method != "weighted_sum":
         return []
@@ -282,39 +403,50 @@ def flips(ranking: Ranking, winner: str, other: str) -> list[Flip]:
     gap = float(table.at[winner, "score"] - table.at[other, "score"]) / SCORE_SCALE
     found = []
     for name, criterion in ranking.criteria.items():
-        weight = ranking.weights.weight[name]
-        step = gap / weight
+        step = gap / ranking.weights.weight[name]
         for site, sign in ((other, 1.0), (winner, -1.0)):
             value = float(table.at[site, f"value_{name}"]) + sign * step
-            raw = float(table.at[site, criterion.column])
-            lowest, highest = sorted((criterion.best, criterion.worst))
-            if not (0.0 <= value <= 1.0 and lowest <= raw <= highest):
+            if not 0.0 <= value <= 1.0:
                 continue
+            now = float(table.at[site, criterion.column])
             needed = criterion.worst + value * (criterion.best - criterion.worst)
-            found.append(Flip(name, site, criterion.column, criterion.unit, raw, needed))
+            found.append(Flip(name, site, criterion.column, criterion.unit, now, needed))
     return found
 
 
 def worth_at_flip(ranking: Ranking, winner: str, other: str) -> float | None:
     """Worth of latency at which two sites score the same. [USD per rack-year]
 
-    ``sum_c swing_c (v_c(winner) - v_c(other)) = 0`` is linear in the latency swing. None when the weights
-    were given, when reach is equal, or when the break point is negative.
+    ``sum_c swing_c (v_c(winner) - v_c(other)) = 0`` is linear in the worth of latency. None when the weights
+    were given, when reach is unknown or equal, or when no worth of 0 or more does it.
     """
     swing = dict(ranking.weights.swing_usd_per_rack_year)
-    if not swing or "latency" not in BY_NAME:
-        return None
     table = ranking.table.set_index("site_id")
-    difference = 0.0
-    for name in ranking.criteria:
-        if name != "latency":
-            difference += swing[name] * float(
-                table.at[winner, f"value_{name}"] - table.at[other, f"value_{name}"]
-            )
-    if "value_latency" not in table:
+    latency = ranking.criteria.get("latency", BY_NAME["latency"])
+    if not swing or ranking.method != "weighted_sum" or latency.column not in table:
         return None
-    slope = float(table.at[winner, "value_latency"] - table.at[other, "value_latency"])
-    if abs(slope) < 1e-12:
+    pair = table.loc[[winner, other]]
+    reach = latency.value(pair)
+    slope = float(reach[0] - reach[1]) * abs(latency.worst - latency.best)
+    if not abs(slope) > 1e-12:
         return None
-    worth = -difference / slope
+    lead = sum(
+        swing[name] * float(table.at[winner, f"value_{name}"] - table.at[other, f"value_{name}"])
+        for name in ranking.criteria
+        if name != "latency"
+    )
+    worth = -lead / slope
     return worth if worth >= 0 else None
+
+
+def rack_kw_at_flip(ranking: Ranking, winner: str, other: str) -> float | None:
+    """Rack power at which two sites score the same, the worth of latency staying. [kW]
+
+    The order depends on worth over rack power alone, so the point is ``rack_kw x worth / worth at the flip``.
+    None when :func:`worth_at_flip` has none, or the profile gives latency no worth.
+    """
+    at = worth_at_flip(ranking, winner, other)
+    worth = ranking.profile.latency_worth_usd_per_rack_year
+    if not at or worth <= 0:
+        return None
+    return ranking.profile.rack_kw * worth / at

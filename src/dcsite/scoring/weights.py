@@ -10,11 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from dcsite.errors import UsageError
 from dcsite.scoring.criteria import BY_NAME, MAIN, Criterion
 from dcsite.units import HOURS_PER_YEAR, KW_PER_MW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
 
     from dcsite.spec.workload import Profile
 
@@ -74,9 +80,11 @@ def swing_weights(
     has_users
         Whether the workload has a market; without one the latency swing is 0.
 
-    Examples
-    --------
-    Four times the rack power takes latency from about a half of the weight to about a fifth.
+    Returns
+    -------
+    Weights
+        With the swings and the derivation in words. Four times the rack power takes latency from about a
+        half of the weight to about a fifth.
     """
     mwh = mwh_per_rack_year(profile)
     span = {name: abs(criteria[name].worst - criteria[name].best) for name in MAIN}
@@ -99,25 +107,66 @@ def swing_weights(
     return Weights({name: value / total for name, value in swing.items()}, swing, lines)
 
 
+def generalized_cost_usd_per_rack_year(
+    frame: pd.DataFrame,
+    profile: Profile,
+    *,
+    has_users: bool = True,
+    water_value_usd_per_m3: float = WATER_VALUE_USD_PER_M3,
+) -> NDArray[np.float64]:
+    """What a site costs a rack in a year, less what nearness to users is worth. [USD per rack-year]
+
+    ``MWh x (price x PUE_ref + overhead x price_ref + scarce water x its value) - worth x reach``. Where every
+    figure lies inside its anchors, the score with derived weights is a constant minus this cost, scaled: the
+    anchors cancel and the order is the order of cost. Capital is not in it.
+
+    Parameters
+    ----------
+    frame
+        Rows of facts, shape (S, ...).
+
+    Returns
+    -------
+    ndarray, shape (S,)
+    """
+
+    def figure(name: str) -> NDArray[np.float64]:
+        return np.asarray(frame[BY_NAME[name].column], dtype=np.float64)
+
+    running = (
+        figure("price") * PUE_REF
+        + figure("cooling") * PRICE_REF_USD_PER_MWH
+        + figure("water") * water_value_usd_per_m3
+    )
+    worth = profile.latency_worth_usd_per_rack_year if has_users else 0.0
+    nearness = worth * figure("latency") if worth > 0 else 0.0
+    return np.asarray(mwh_per_rack_year(profile) * running - nearness, dtype=np.float64)
+
+
 def given_weights(weights: Mapping[str, float]) -> Weights:
     """Normalize weights that the user gave; criteria that are not named weigh nothing.
 
     Raises
     ------
-    ValueError
+    UsageError
         If a criterion is unknown, a weight is negative or not finite, or all are zero.
+
+    Examples
+    --------
+    >>> given_weights({"price": 60, "carbon": 20}).weight["price"]
+    0.75
     """
     for name, value in weights.items():
         if name not in BY_NAME:
-            message = f"unknown criterion '{name}'; the criteria are {', '.join(BY_NAME)}"
-            raise ValueError(message)
+            message = f"weights: unknown criterion '{name}'"
+            raise UsageError(message, hint=f"the criteria are {', '.join(BY_NAME)}")
         if not 0 <= value < float("inf"):
-            message = f"weight of {name} must be 0 or more, got {value:g}"
-            raise ValueError(message)
+            message = f"weights: the weight of {name} must be 0 or more, got {value:g}"
+            raise UsageError(message)
     total = sum(weights.values())
     if total <= 0:
-        message = "at least one weight must be above 0"
-        raise ValueError(message)
+        message = "weights: at least one weight must be above 0"
+        raise UsageError(message, hint="for example price=40,water=20,cooling=25,latency=15")
     scaled = {
         name: weights.get(name, 0.0) / total for name in BY_NAME if name in MAIN or weights.get(name, 0) > 0
     }
