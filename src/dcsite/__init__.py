@@ -14,8 +14,17 @@ _EXPORTS: dict[str, str] = {
     "DcsiteError": "dcsite.errors",
     "ScenarioError": "dcsite.errors",
     "DataError": "dcsite.errors",
+    "UsageError": "dcsite.errors",
     "InfeasibleError": "dcsite.errors",
+    "LimitReachedError": "dcsite.errors",
+    "load_scenario": "dcsite.data.scenario_file",
+    "load_profiles": "dcsite.data.scenario_file",
     "load_tables": "dcsite.data.tables",
+    "quick_scenario": "dcsite.study.quick",
+    "evaluate": "dcsite.study.evaluating",
+    "rank": "dcsite.study.ranking",
+    "compare": "dcsite.study.ranking",
+    "write_report": "dcsite.report.export",
 }
 
 __all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604

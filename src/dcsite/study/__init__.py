@@ -1,0 +1,1 @@
+"""The public functions: wires tables to physics, facts to scores and plans. Prints nothing."""

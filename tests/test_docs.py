@@ -1,0 +1,44 @@
+"""Every command that a page shows prints what the page says; generated pages are up to date."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(f"scripts_{name}", ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+docs = script("docs_outputs")
+PAGES = [page for page in docs.pages() if docs.examples(page)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_print_what_the_page_shows(page):
+    stale = []
+    with docs.workplace():
+        for example in docs.examples(page):
+            printed = docs.run(example.command)
+            if not docs.matches(example.shown, printed):
+                stale.append(f"$ {example.command}\n{docs.difference(example, printed)}")
+    assert not stale, "\n\n".join(stale) + "\n\nscripts/docs_outputs.py --write brings the pages up to date"
+
+
+def test_a_page_with_another_output_is_noticed():
+    assert docs.matches("a\n...\nz", "a\nb\nc\nz")
+    assert not docs.matches("a\n...\nz", "a\nb\nc")
+    assert not docs.matches("price 41.0", "price 42.0")
+
+
+@pytest.mark.parametrize("name", ["docs/commands.md", "docs/scenario.md", "docs/columns.md"])
+def test_reference_pages_are_what_the_code_says(name):
+    made = script("reference").made()
+    assert (ROOT / name).read_text(encoding="utf-8") == made[name], "run scripts/reference.py"
