@@ -204,7 +204,7 @@ def rank(
             notes.append(f"'{workload}' has no users: the weight of latency went to the other criteria")
     rows, excluded = eligible_rows(evaluation, workload, derived, criteria)
     best = best_technology(rows, criteria, derived, chosen_method)
-    best = _with_names(best, evaluation.sites)
+    best = with_names(best, evaluation.sites)
     ranking = score_frame(best, workload, profile, derived, criteria, excluded, chosen_method)
     return replace(ranking, notes=(*notes, *ranking.notes))
 
@@ -280,7 +280,7 @@ def _exclusion(site_id: str, workload: str, rule: str, reason: str) -> dict[str,
     return {"site_id": site_id, "workload": workload, "rule": rule, "reason": reason, "quality": ""}
 
 
-def _with_names(frame: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
+def with_names(frame: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
     """Add what a reader knows a site by, where the facts do not carry it."""
     result = frame.reset_index(drop=True)
     for column in ("name", "country_iso3", "lat", "lon"):
