@@ -1,4 +1,4 @@
-"""Results as files: CSV, JSON, Markdown, GeoJSON, GeoPackage, GeoParquet and XLSX.
+"""Results as files: CSV, JSON, Markdown, GeoJSON, GeoPackage, GeoParquet, XLSX and SVG.
 
 Every file is written under a temporary name and renamed; files that exist are kept unless ``force`` is set.
 No file holds a clock, so that the same input gives the same bytes.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dcsite.physics.evaluation import Evaluation
 
 JSON_SCHEMA: Final = "dcsite.report/1"
-FORMATS: Final = ("csv", "json", "md", "geojson", "gpkg", "xlsx", "parquet")
+FORMATS: Final = ("csv", "json", "md", "geojson", "gpkg", "xlsx", "parquet", "svg")
 _SUFFIXES: Final = {f".{name}": name for name in FORMATS} | {
     ".markdown": "md",
     ".geoparquet": "parquet",
@@ -116,6 +116,8 @@ def write_report(
             written += write_report(report, target / f"report.{name}", name, force=force)
         return written
     name = format_of(target, format)
+    if name == "svg":
+        return _write_svg(report, target, force=force)
     with whole_file(target, force=force) as temporary:
         if name in _TEXTS:
             temporary.write_text(_TEXTS[name](report), encoding="utf-8", newline="")
@@ -444,3 +446,37 @@ def _write_xlsx(report: Report, path: Path) -> None:
 
 
 _WRITERS: Final = {"gpkg": _write_gpkg, "parquet": _write_parquet, "xlsx": _write_xlsx}
+
+
+def _write_svg(report: Report, path: Path, *, force: bool) -> list[Path]:
+    """The map under the given name, the other pictures beside it: ``NAME_scores_WORKLOAD.svg`` and so on."""
+    from dcsite.report.figures import bars_svg, costs_svg, map_svg, picture_svg
+
+    sites = report.evaluation.sites if report.evaluation is not None else None
+    pictures: dict[str, str] = {}
+    if report.plan is not None or report.rankings:
+        pictures[""] = map_svg(report)
+    for workload, ranking in report.rankings.items():
+        pictures[f"_scores_{workload}"] = bars_svg(ranking, sites)
+    for workload, comparison in report.comparisons.items():
+        pictures[f"_costs_{workload}"] = costs_svg(comparison)
+    for slot, value in report.pictures.items():
+        drawn = value if isinstance(value, str) and value.startswith("<svg") else picture_svg(value)
+        if drawn is not None:
+            pictures[f"_{slot}" if pictures else ""] = drawn
+    if not pictures:
+        message = "the result has nothing to draw"
+        raise UsageError(
+            message, hint="give a ranking, a comparison, a plan, a spectrum or a robustness result"
+        )
+    texts = {path.with_name(f"{path.stem}{_file_word(key)}.svg"): text for key, text in pictures.items()}
+    for target in texts:
+        refuse_existing(target, force=force)
+    for target, text in texts.items():
+        with whole_file(target, force=force) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="")
+    return list(texts)
+
+
+def _file_word(text: str) -> str:
+    return "".join(mark if mark.isascii() and (mark.isalnum() or mark in "-_") else "_" for mark in text)[:60]
