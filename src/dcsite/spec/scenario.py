@@ -55,6 +55,9 @@ class SiteOverride(Model):
     price_usd_per_mwh: Annotated[float, Field(gt=-50, le=600)] | None = None
     carbon_g_per_kwh: NonNegative | None = None
     capex_usd_per_mw: NonNegative | None = None
+    equipment_tax_ratio: NonNegative | None = Field(
+        None, description="tax on shell and plant on top of capex; 0 or unset where exempt [-]"
+    )
 
 
 class Sites(Model):
@@ -86,6 +89,21 @@ class Share(Model):
     min_share: Fraction | None = None
 
 
+class AcceleratorTier(Model):
+    """Most accelerators in a group of sites, without and with an export license (see ``licenses``)."""
+
+    where: dict[str, str | tuple[str, ...]] = Field(description='for example { country = "ARE" }')
+    without_license: NonNegative = Field(description="most accelerators without a license")
+    with_license: NonNegative = Field(description="most accelerators once the license is granted")
+
+    @model_validator(mode="after")
+    def _order(self) -> AcceleratorTier:
+        if self.with_license < self.without_license:
+            message = f"with_license must be at least without_license ({self.without_license:g})"
+            raise ValueError(message)
+        return self
+
+
 class Limits(Model):
     """Limits of the portfolio as a whole."""
 
@@ -107,6 +125,9 @@ class Limits(Model):
     accelerators: dict[str, NonNegative] = Field(
         default_factory=dict, description="ISO3 to most accelerators"
     )
+    accelerator_tiers: tuple[AcceleratorTier, ...] = Field(
+        (), description="two limits per group of sites: without and with a license"
+    )
 
 
 class Objective(Model):
@@ -116,6 +137,12 @@ class Objective(Model):
     then: tuple[Literal["cost", "carbon", "water", "latency"], ...] = ()
     carbon_price_usd_per_t: NonNegative = 0.0
     latency_worth: bool = Field(False, description="add the worth of latency to the cost")
+    after_tax: bool = Field(
+        False, description="cost after corporate tax: operation x (1 - tax), capital less its depreciation"
+    )
+    depreciation_years: Annotated[int, Field(ge=1, le=60)] | None = Field(
+        None, description="straight-line depreciation for after_tax; default: the horizon"
+    )
 
 
 class Solver(Model):

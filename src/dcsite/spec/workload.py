@@ -103,6 +103,9 @@ class Workload(Model):
     max_sites: Annotated[int, Field(ge=1)] | None = Field(None, description="most sites for this load")
     max_share_per_zone: Annotated[float, Field(gt=0, le=1)] | None = None
     optional: bool = Field(False, description="place it only where it earns")
+    sheds_at_peak: bool = Field(
+        False, description="the load stops at the billed peak, so it pays no demand charge beyond the minimum"
+    )
     min_run_fraction: Fraction = Field(0.0, description="least share of hours an interruptible load runs [-]")
     failure_rtt_ms: Positive | None = Field(None, description="RTT limit after a failure [ms]")
     residency: str | tuple[str, ...] | None = Field(
