@@ -363,9 +363,8 @@ class DaskExecutor:
                 return future
 
             room = max(4 * len(workers), 8)
-            flying = distributed.as_completed(
-                [submit(task) for _, task in zip(range(room), source, strict=False)]
-            )
+            first = [submit(task) for _, task in zip(range(room), source, strict=False)]
+            flying = distributed.as_completed(first, loop=client.loop)
             for future in flying:
                 task_id = names.pop(future.key)
                 try:
