@@ -897,7 +897,7 @@ def water_stress(sources: Path, out: Folder) -> pd.DataFrame:
         year: int,
         quality: str,
         note: str = "",
-        **place: Any,
+        **place: Any,  # noqa: ANN401
     ) -> None:
         rows.append(
             {
