@@ -122,7 +122,8 @@ def why_it_wins(comparison: Comparison) -> str:
         return f"For {comparison.workload} only {name} can be ranked."
     second = table.iloc[1]
     other = _name(second)
-    pros, cons = [], []
+    pros: list[str] = []
+    cons: list[str] = []
     gains = sorted(
         comparison.ranking.criteria,
         key=lambda key: -abs(float(first[f"score_{key}"]) - float(second[f"score_{key}"])),
