@@ -7,12 +7,15 @@ scenario overrides at a site rules here.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 
-from dcsite.data import prices
+from dcsite.data import power_curves, prices
+from dcsite.physics import power as physics
+from dcsite.units import HOURS_PER_YEAR, KWH_PER_MWH, LITERS_PER_M3
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,9 +42,6 @@ MOST_SD_RATIO = 0.5
 
 YEARLY_SD_RATIO = 0.05
 """Yearly change of a price without a series of its own (about that of the United States)."""
-
-LONG_HORIZON_YEARS = 10
-"""Over longer horizons the escalation of the price is held within 0 to 4 % a year."""
 
 USER = "scenario"
 """Source and level of a figure that the scenario gives."""
@@ -74,7 +74,7 @@ def power_facts(
         overrides ``price_override_usd_per_mwh``, ``carbon_override_g_per_kwh`` and ``energized_year``
         where they exist and are not NaN.
     scenario
-        Tariff basis, subsidies, carbon basis, horizon.
+        Tariff basis, subsidies, carbon basis, escalation.
     workload, profile
         Size, class of customer, load factor.
 
@@ -102,11 +102,9 @@ def power_facts(
         subsidy_removed=scenario.subsidy_removed,
         as_of_year=scenario.as_of_year,
     )
-    change = prices.escalation(
-        tables,
-        sites,
-        cap_ratio=(0.0, 0.04) if scenario.horizon_years > LONG_HORIZON_YEARS else (-1.0, 1.0),
-    )
+    change = prices.escalation(tables, sites, series="5y" if scenario.escalation == "5y" else "10y")
+    if scenario.escalation == "none":
+        change["escalation_ratio"] = 0.0
     renamed = {
         "low_usd_per_mwh": "price_low_usd_per_mwh",
         "high_usd_per_mwh": "price_high_usd_per_mwh",
@@ -257,3 +255,351 @@ def _connection(tables: Tables, sites: pd.DataFrame, scenario: Scenario, workloa
         }.items():
             facts.loc[given, column] = text
     return facts
+
+
+# --- loads that may stop ------------------------------------------------------------------------------
+
+
+class Hourly(Protocol):
+    """Cooling of the synthetic year, as :func:`dcsite.study.cooling.hourly_pue` gives it."""
+
+    @property
+    def pue(self) -> NDArray[np.float64]:
+        """PUE, shape (S, H)."""
+
+    @property
+    def water_l_per_kwh(self) -> NDArray[np.float64]:
+        """Water, shape (S, H)."""
+
+    @property
+    def month(self) -> NDArray[np.int64]:
+        """Month, 1 to 12, shape (H,)."""
+
+    @property
+    def hour(self) -> NDArray[np.int64]:
+        """Local hour, 0 to 23, shape (H,)."""
+
+    @property
+    def weight_h(self) -> NDArray[np.float64]:
+        """Hours that each row stands for, shape (H,)."""
+
+    @property
+    def weather_score(self) -> NDArray[np.float64]:
+        """Normal score of the heat, shape (S, H)."""
+
+
+@dataclass(frozen=True)
+class HourlyPrices:
+    """Prices of energy in each hour of the synthetic year, and where their shape is from.
+
+    Attributes
+    ----------
+    price_usd_per_mwh : ndarray, shape (S, H)
+        NaN without a delivered price. [USD/MWh]
+    zone_id, quality, source_id, note
+        Per site: market zone whose hours it follows ("" for a flat tariff), and how that is known.
+    year
+        Year of the market prices.
+    """
+
+    price_usd_per_mwh: NDArray[np.float64]
+    zone_id: tuple[str, ...]
+    quality: tuple[str, ...]
+    source_id: tuple[str, ...]
+    note: tuple[str, ...]
+    year: int
+
+
+def hourly_prices(
+    tables: Tables,
+    sites: pd.DataFrame,
+    power: pd.DataFrame,
+    hourly: Hourly,
+    *,
+    pass_through: float,
+    year: int | None = None,
+    price_weather_corr: float = 0.0,
+) -> HourlyPrices:
+    """Price of each hour: delivered level, moved by the market as far as the contract passes it through.
+
+    Parameters
+    ----------
+    tables
+        The tables.
+    sites
+        S rows; columns ``wholesale_zone_id`` and ``zone_id`` are used.
+    power
+        From :func:`power_facts`.
+    hourly
+        Synthetic year of the cooling: prices and heat share its hours.
+    pass_through
+        0 for a fixed tariff, 1 for an indexed contract. Where the delivered price lies below the market
+        mean of its year, or no market is known, the tariff is taken as fixed and the note says so. [-]
+    year
+        Year of the market; default the last with hours in most zones.
+    price_weather_corr
+        Correlation of price and heat within a month and hour, an assumption. [-]
+    """
+    curves = prices.market_curves(tables, sites, year=year)
+    level = power["energy_usd_per_mwh"].to_numpy(dtype=np.float64)
+    base = prices.wholesale_base(tables, sites, power["price_year"].to_numpy(dtype=np.float64))
+    zone = curves.site_zone
+    indexed = (zone >= 0) & np.isfinite(base) & (level >= base) & (pass_through > 0)
+    price = np.repeat(level[:, None], len(hourly.weight_h), axis=1)
+    at = np.flatnonzero(indexed)
+    if at.size:
+        by_site = price_weather_corr != 0
+        rows = zone[at] if by_site else np.unique(zone[at])
+        market = physics.price_year(
+            physics.curves_of(
+                curves.hours_ratio, curves.price_usd_per_mwh[rows], curves.cumulative_usd_per_mwh[rows]
+            ),
+            curves.profile_mean_usd_per_mwh[rows],
+            curves.profile_std_usd_per_mwh[rows],
+            hourly.month,
+            hourly.hour,
+            hourly.weight_h,
+            weather_score=hourly.weather_score[at] if by_site else None,
+            price_weather_corr=price_weather_corr,
+        )
+        if not by_site:
+            market = market[np.searchsorted(rows, zone[at])]
+        price[at] = physics.contract_price_usd_per_mwh(
+            market,
+            energy_usd_per_mwh=level[at, None],
+            base_usd_per_mwh=base[at, None],
+            pass_through=pass_through,
+        )
+    ids, quality, source, note = [], [], [], []
+    for row, place in enumerate(zone.tolist()):
+        follows = bool(indexed[row])
+        ids.append(curves.zone_ids[place] if follows else "")
+        own = str(power["price_quality"].iloc[row])
+        quality.append(prices.worst_of(own, curves.quality[place]) if follows and own else own)
+        source.append(curves.source_ids[place] if follows else "")
+        if follows:
+            note.append(curves.flags[place])
+        elif math.isnan(level[row]):
+            note.append("no delivered price")
+        elif pass_through == 0:
+            note.append("fixed tariff: every hour costs the same")
+        elif place < 0 or not math.isfinite(base[row]):
+            note.append("no market curve for this place: every hour costs the same")
+        else:
+            note.append(
+                f"indexed contract refused: delivered {level[row]:.1f} is below the market mean "
+                f"{base[row]:.1f} USD/MWh of its year; every hour costs the same"
+            )
+    return HourlyPrices(price, tuple(ids), tuple(quality), tuple(source), tuple(note), curves.year)
+
+
+def own_hourly_prices(
+    price_usd_per_mwh: NDArray[np.float64],
+    hourly: Hourly,
+    *,
+    name: str,
+    year: int,
+    price_weather_corr: float = 0.0,
+) -> HourlyPrices:
+    """A user's 8,760 prices in the hours of the synthetic year, the same for all sites.
+
+    Mean and deviation by month and hour and the duration curve are those of the file.
+    """
+    share = np.linspace(0.0, 1.0, 1001)
+    quantile, cumulative = power_curves.curve_of_hours(price_usd_per_mwh, share)
+    mean, std = power_curves.profile_of_hours(price_usd_per_mwh)
+    sites = len(hourly.pue)
+    rows = sites if price_weather_corr else 1
+    market = physics.price_year(
+        physics.curves_of(share, np.repeat(quantile[None], rows, 0), np.repeat(cumulative[None], rows, 0)),
+        np.repeat(mean[None], rows, 0),
+        np.repeat(std[None], rows, 0),
+        hourly.month,
+        hourly.hour,
+        hourly.weight_h,
+        weather_score=hourly.weather_score if price_weather_corr else None,
+        price_weather_corr=price_weather_corr,
+    )
+    return HourlyPrices(
+        np.broadcast_to(market, (sites, len(hourly.weight_h))).copy(),
+        (name,) * sites,
+        ("reported",) * sites,
+        (USER,) * sites,
+        (f"hourly prices of {name}",) * sites,
+        year,
+    )
+
+
+def hourly_costs(
+    scenario: Scenario,
+    power: pd.DataFrame,
+    hourly: Hourly,
+    by_hour: HourlyPrices,
+    water_usd_per_m3: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Cost of one MWh of IT in each hour, shape (S, H): energy, carbon at the scenario's price, water. [USD/MWh]"""
+    return physics.hourly_cost_usd_per_it_mwh(
+        by_hour.price_usd_per_mwh,
+        hourly.pue,
+        carbon_g_per_kwh=power["carbon_g_per_kwh"].to_numpy(dtype=np.float64)[:, None],
+        carbon_price_usd_per_t=scenario.objective.carbon_price_usd_per_t,
+        water_l_per_kwh=hourly.water_l_per_kwh,
+        water_usd_per_m3=np.asarray(water_usd_per_m3, dtype=np.float64)[:, None],
+    )
+
+
+def interruptible_facts(
+    tables: Tables,
+    sites: pd.DataFrame,
+    scenario: Scenario,
+    workload: Workload,
+    profile: Profile,
+    power: pd.DataFrame,
+    hourly: Hourly,
+    water_usd_per_m3: NDArray[np.float64],
+    *,
+    by_hour: HourlyPrices | None = None,
+) -> pd.DataFrame:
+    """What a load that may stop makes of each site, per MW of rated IT power of the whole load.
+
+    Parameters
+    ----------
+    tables
+        The tables.
+    sites
+        S rows in the order of the other arguments.
+    scenario, workload, profile
+        Carbon price, least share of hours, break-even, largest share of hours, interruptible share.
+    power
+        From :func:`power_facts`.
+    hourly
+        Synthetic year of one cooling technology.
+    water_usd_per_m3 : ndarray, shape (S,)
+        Price of water; matters only where water is used. [USD/m3]
+    by_hour
+        Hourly prices; default those of the market at the profile's ``pass_through``.
+
+    Returns
+    -------
+    DataFrame, S rows, indexed like ``sites``
+        ``hours_run`` [h]; ``effective_energy_usd_per_mwh``: mean energy price in the hours run (NaN: none
+        is); ``effective_price_usd_per_mwh``: price at which running every hour would earn the same (so
+        few cheap hours do not look like a cheap place; the delivered price where nothing runs; without a
+        break-even the mean paid), demand charge included; ``margin_usd_per_mw_year``: after energy,
+        water and carbon, before the demand charge (which a stop does not avoid) and capital, times the
+        interruptible share and the load factor; ``demand_usd_per_mw_year`` of the interruptible share;
+        ``stop_usd_per_mwh`` and ``full_usd_per_mwh``: break-even at which nothing, and from which
+        everything runs; ``curtailed_ratio``; ``curve_zone_id, curve_year, curve_quality,
+        curve_source_id, curve_note``. Margin is NaN without a break-even.
+    """
+    if by_hour is None:
+        by_hour = hourly_prices(tables, sites, power, hourly, pass_through=profile.pass_through)
+    cost = hourly_costs(scenario, power, hourly, by_hour, water_usd_per_m3)
+    value = math.inf if profile.break_even_usd_per_mwh is None else profile.break_even_usd_per_mwh
+    run = physics.best_hours(
+        cost,
+        hourly.weight_h,
+        value,
+        max_availability=profile.max_availability,
+        min_availability=min(workload.min_run_fraction, profile.max_availability),
+    )
+    paid = physics.mean_price_paid(run, by_hour.price_usd_per_mwh, hourly.pue, hourly.weight_h)
+    share = profile.interruptible_fraction
+    ratio = np.clip(run.hours_run / hourly.weight_h.sum(), 0.0, 1.0)
+    price = power["price_usd_per_mwh"].to_numpy(dtype=np.float64)
+    energy = power["energy_usd_per_mwh"].to_numpy(dtype=np.float64)
+    if math.isfinite(value):
+        facility = hourly.pue @ hourly.weight_h
+        equivalent = (value * hourly.weight_h.sum() - run.margin_usd_per_mw_year) / facility
+        equivalent = np.where(ratio > 0, equivalent + price - energy, price + 0.0 * ratio)
+    else:
+        equivalent = paid + price - energy
+    demand = power["demand_usd_per_kw_month"].to_numpy(dtype=np.float64)
+    return pd.DataFrame(
+        {
+            "hours_run": ratio * HOURS_PER_YEAR,
+            "effective_energy_usd_per_mwh": paid,
+            "effective_price_usd_per_mwh": (1.0 - share) * price + share * equivalent,
+            "margin_usd_per_mw_year": run.margin_usd_per_mw_year * share * profile.load_factor,
+            "demand_usd_per_mw_year": share
+            * profile.peak_factor
+            * physics.demand_usd_per_mw_year(demand, hourly.pue.max(axis=1)),
+            "stop_usd_per_mwh": run.stop_usd_per_it_mwh,
+            "full_usd_per_mwh": run.full_usd_per_it_mwh,
+            "curtailed_ratio": 1.0 - ratio,
+            "curve_zone_id": list(by_hour.zone_id),
+            "curve_year": float(by_hour.year),
+            "curve_quality": list(by_hour.quality),
+            "curve_source_id": list(by_hour.source_id),
+            "curve_note": list(by_hour.note),
+        },
+        index=sites.index,
+    )
+
+
+def interruptible_blocks(
+    tables: Tables,
+    sites: pd.DataFrame,
+    scenario: Scenario,
+    workload: Workload,
+    profile: Profile,
+    power: pd.DataFrame,
+    hourly: Hourly,
+    water_usd_per_m3: NDArray[np.float64],
+    *,
+    by_hour: HourlyPrices | None = None,
+) -> pd.DataFrame:
+    """Hours of each site in blocks of like cost, for limits that couple the hours of a year.
+
+    Arguments as :func:`interruptible_facts`. Sites without a price, and loads without a break-even, have
+    no blocks.
+
+    Returns
+    -------
+    DataFrame
+        ``site_id, workload, block`` (1 is the cheapest), ``hours`` (those allowed by the availability),
+        ``cost_usd_per_it_mwh`` (energy, carbon price, water), ``energy_usd_per_it_mwh``,
+        ``facility_mwh_per_it_mwh``, ``water_m3_per_it_mwh``, ``error_ratio`` (what the blocks lose of the
+        closed form).
+    """
+    columns = (
+        "site_id",
+        "workload",
+        "block",
+        "hours",
+        "cost_usd_per_it_mwh",
+        "energy_usd_per_it_mwh",
+        "facility_mwh_per_it_mwh",
+        "water_m3_per_it_mwh",
+        "error_ratio",
+    )
+    rows: list[dict[str, object]] = []
+    if profile.break_even_usd_per_mwh is not None:
+        if by_hour is None:
+            by_hour = hourly_prices(tables, sites, power, hourly, pass_through=profile.pass_through)
+        cost = hourly_costs(scenario, power, hourly, by_hour, water_usd_per_m3)
+        for row, site in enumerate(sites["site_id"]):
+            if np.isnan(cost[row]).any():
+                continue
+            found = physics.cost_blocks(
+                cost[row],
+                hourly.weight_h,
+                profile.break_even_usd_per_mwh,
+                by_hour.price_usd_per_mwh[row] * hourly.pue[row],
+                hourly.pue[row],
+                hourly.water_l_per_kwh[row],
+            )
+            left = profile.max_availability * HOURS_PER_YEAR
+            for block, (hours, means) in enumerate(zip(found.hours, found.means, strict=True), start=1):
+                allowed = min(float(hours), left)
+                if allowed <= 0:
+                    break
+                left -= allowed
+                figures = (
+                    allowed,
+                    *means.tolist()[:3],
+                    means[3] * KWH_PER_MWH / LITERS_PER_M3,
+                    found.error_ratio,
+                )
+                rows.append(dict(zip(columns, (site, workload.name, block, *figures), strict=True)))
+    return pd.DataFrame(rows, columns=list(columns))
