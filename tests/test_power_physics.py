@@ -31,7 +31,7 @@ from dcsite.physics.power import (
     price_year,
 )
 
-MONTH = np.repeat(np.arange(1, 13), 30 * 24)
+MONTH = np.repeat(np.arange(12), 30 * 24)
 HOUR = np.tile(np.arange(24), 360)
 WEIGHT = np.full(8640, 8760 / 8640)
 
@@ -176,8 +176,8 @@ def test_weather_moves_prices_as_much_as_asked_and_never_their_spread():
 
 def test_days_of_a_month_differ_in_price_by_even_quantiles_and_keep_them_all_day():
     noise = price_noise(MONTH, HOUR)
-    first = noise[(MONTH == 1) & (HOUR == 3)]
-    assert noise[(MONTH == 1) & (HOUR == 17)] == pytest.approx(first)
+    first = noise[(MONTH == 0) & (HOUR == 3)]
+    assert noise[(MONTH == 0) & (HOUR == 17)] == pytest.approx(first)
     assert np.sort(first) == pytest.approx(-np.sort(-first)[::1][::-1][::-1][::-1])
     assert first.mean() == pytest.approx(0, abs=1e-9)
     assert first.std() == pytest.approx(1, abs=0.03)
@@ -274,6 +274,12 @@ def test_a_least_availability_runs_the_cheapest_losses_and_nothing_else():
     assert run.running_ratio[0] == pytest.approx([1, 1, 0.4, 0])
     with pytest.raises(ValueError, match="availability"):
         best_hours([[1.0]], [8760.0], 1.0, max_availability=0.5, min_availability=0.6)
+
+
+def test_hours_that_heat_stops_earn_nothing():
+    run = best_hours([[10.0, 20.0]], [4380.0, 4380.0], 50.0, derate_ratio=[[0.0, 0.5]])
+    assert run.hours_run[0] == 6570
+    assert run.margin_usd_per_mw_year[0] == pytest.approx(4380 * 40 + 2190 * 30)
 
 
 def test_an_unknown_cost_stays_unknown():

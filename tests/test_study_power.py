@@ -131,11 +131,12 @@ MINER = {
 
 
 def cooled(sites=SITES, pue=1.1, swing=0.03):
-    month, hour = np.repeat(np.arange(1, 13), 720), np.tile(np.arange(24), 360)
+    month, hour = np.repeat(np.arange(12), 720), np.tile(np.arange(24), 360)
     heat = np.tile(np.random.default_rng(1).standard_normal(8640), (len(sites), 1))
     return SimpleNamespace(
         pue=pue + swing * np.clip(heat, -2, 2),
         water_l_per_kwh=np.zeros((len(sites), 8640)),
+        derate_ratio=np.zeros((len(sites), 8640)),
         month=month,
         hour=hour,
         weight_h=np.full(8640, 8760 / 8640),
@@ -282,3 +283,26 @@ def test_one_year_holds_for_all_zones_and_texas_had_its_storm_in_2021(tables):
     assert curves.cumulative_usd_per_mwh[..., -1] == pytest.approx(curves.mean_usd_per_mwh)
     with pytest.raises(UsageError, match="1999"):
         year_curves(tables, SITES, (1999,))
+
+
+def test_a_market_year_moves_what_the_contract_passes_through(tables):
+    plain = facts(tables)
+    for share in (0.0, 0.5, 1.0):
+        storm = facts(tables, profile={"pass_through": share}, scenario={"price_year": 2021})
+        moved = storm["price_usd_per_mwh"] - plain["price_usd_per_mwh"]
+        assert moved["us-plano-tx"] == pytest.approx(share * (145.6 - 28.1), abs=0.2)
+        assert moved["is-keflavik"] == 0
+    assert "market of 2021" in storm.loc["us-plano-tx", "price_flags"]
+
+
+def test_the_hours_of_a_miner_are_those_of_the_market_year(tables):
+    _, calm = mining(tables, scenario={"price_year": 2020})
+    _, storm = mining(tables, scenario={"price_year": 2021})
+    assert calm.loc["us-plano-tx", "curve_year"] == 2020
+    assert storm.loc["us-plano-tx", "full_usd_per_mwh"] > 5000 > calm.loc["us-plano-tx", "full_usd_per_mwh"]
+    power, _ = mining(tables, scenario={"price_year": 2021})
+    made = hourly_prices(tables, SITES, power, cooled(), pass_through=1.0, year=2021)
+    plano = list(SITES.index).index("us-plano-tx")
+    assert made.price_usd_per_mwh[plano].mean() == pytest.approx(
+        power.loc["us-plano-tx", "energy_usd_per_mwh"], rel=1e-6
+    )

@@ -371,7 +371,7 @@ def price_year(
     profile_mean, profile_std : array_like, shape (R, 12, 24)
         Mean and deviation by month and local hour. NaN: all hours alike. [USD/MWh]
     month, hour : ndarray of int, shape (H,)
-        Month (1 to 12) and local hour (0 to 23).
+        Month (0 to 11) and local hour (0 to 23).
     weight_h : array_like, shape (H,)
         Hours of the year that each row stands for. [h]
     weather_score : array_like, shape (R, H) or (H,), optional
@@ -399,8 +399,8 @@ def price_year(
             raise ValueError(msg)
         heat = np.atleast_2d(np.asarray(weather_score, dtype=np.float64))
         noise = price_weather_corr * heat + np.sqrt(1.0 - price_weather_corr**2) * noise
-    mean = np.asarray(profile_mean, dtype=np.float64)[:, month - 1, hour]
-    std = np.asarray(profile_std, dtype=np.float64)[:, month - 1, hour]
+    mean = np.asarray(profile_mean, dtype=np.float64)[:, month, hour]
+    std = np.asarray(profile_std, dtype=np.float64)[:, month, hour]
     score = np.nan_to_num(mean) + np.where(np.isnan(std), 1.0, std) * noise
     return on_curve(curves, score, weight_h)
 
@@ -523,6 +523,7 @@ def best_hours(
     *,
     max_availability: float = 1.0,
     min_availability: float = 0.0,
+    derate_ratio: ArrayLike = 0.0,
 ) -> Running:
     """Run the hours that pay, within a least and a largest share of the year: the optimum, in closed form.
 
@@ -539,6 +540,8 @@ def best_hours(
         Worth V of one MWh of IT; infinite: run whatever it costs (margin is NaN). [USD/MWh IT]
     max_availability, min_availability
         Largest share of the hours that may run, and the least that must run even at a loss. [-]
+    derate_ratio : array_like, shape (S, H)
+        Share of the load that heat stops anyway; hours run are then hours of full load. [-]
 
     Returns
     -------
@@ -565,6 +568,7 @@ def best_hours(
         rows = np.flatnonzero(out(hours, limit) & (np.abs(hours - limit) > 1e-9 * weight.sum()))
         if rows.size:
             running[rows] = _cheapest(cost[rows], weight, limit)
+    running = running * (1.0 - np.asarray(derate_ratio, dtype=np.float64))
     return _running(cost, weight, value, running)
 
 

@@ -211,6 +211,10 @@ class Scenario(Model):
     ignore_unverified: bool = Field(False, description="lift exclusions that rest on unverified rows")
     by: Annotated[int, Field(ge=2000, le=2100)] | None = Field(None, description="power needed by this year")
     as_of_year: Annotated[int, Field(ge=2000, le=2100)] = 2026
+    price_year: Annotated[int, Field(ge=2020, le=2025)] | None = Field(
+        None,
+        description="market year that prices follow as far as contracts pass it through; none: as listed",
+    )
     water_value_usd_per_m3: NonNegative = Field(
         3.0, description="value of scarce water in the score [USD/m3]"
     )

@@ -119,6 +119,9 @@ def power_facts(
         "flags": "price_flags",
     }
     facts = delivered.rename(columns=renamed)
+    facts["market_shift_usd_per_mwh"] = 0.0
+    if scenario.price_year is not None:
+        _follow_market(tables, sites, facts, scenario.price_year, profile.pass_through)
     yearly = change["yoy_std_ratio"].fillna(YEARLY_SD_RATIO)
     facts["price_sd_usd_per_mwh"] = price_sd_usd_per_mwh(facts, yearly, scenario.as_of_year)
     own = _override(sites, "price_override_usd_per_mwh")
@@ -126,7 +129,8 @@ def power_facts(
     if given.any():
         for column in ("price_usd_per_mwh", "energy_usd_per_mwh", "tariff_price_usd_per_mwh"):
             facts.loc[given, column] = own[given]
-        for column in ("demand_usd_per_kw_month", "fixed_usd_per_month", "price_sd_usd_per_mwh"):
+        zero = ("demand_usd_per_kw_month", "fixed_usd_per_month", "price_sd_usd_per_mwh")
+        for column in (*zero, "market_shift_usd_per_mwh"):
             facts.loc[given, column] = 0.0
         for column in ("price_low_usd_per_mwh", "price_high_usd_per_mwh", "min_demand_ratio"):
             facts.loc[given, column] = math.nan
@@ -149,6 +153,29 @@ def power_facts(
     facts["escalation_zone_id"] = change["zone_used"]
     facts["price_yearly_sd_ratio"] = yearly
     return facts
+
+
+def _follow_market(
+    tables: Tables, sites: pd.DataFrame, facts: pd.DataFrame, year: int, pass_through: float
+) -> None:
+    """Move the energy part by what the contract passes through of the market of a year."""
+    curves = prices.market_curves(tables, sites, year=year)
+    level = facts["energy_usd_per_mwh"].to_numpy(dtype=np.float64)
+    base = prices.wholesale_base(tables, sites, facts["price_year"].to_numpy(dtype=np.float64))
+    follows = (curves.site_zone >= 0) & np.isfinite(base) & (level >= base)
+    mean = np.concatenate([curves.mean_usd_per_mwh, [np.nan]])[curves.site_zone]
+    shift = np.where(follows, pass_through * (mean - base), 0.0)
+    facts["market_shift_usd_per_mwh"] = shift
+    for column in ("price_usd_per_mwh", "energy_usd_per_mwh"):
+        facts[column] = facts[column] + shift
+    moved = np.flatnonzero(shift != 0)
+    flags, quality = facts["price_flags"].tolist(), facts["price_quality"].tolist()
+    for row in moved:
+        zone = int(curves.site_zone[row])
+        words = f"market of {year} in {curves.zone_ids[zone]}: {shift[row]:+.1f} USD/MWh"
+        flags[row] = f"{flags[row]}; {words}" if flags[row] else words
+        quality[row] = prices.worst_of(str(quality[row]), curves.quality[zone])
+    facts["price_flags"], facts["price_quality"] = flags, quality
 
 
 def _override(sites: pd.DataFrame, column: str) -> pd.Series[float]:
@@ -272,8 +299,12 @@ class Hourly(Protocol):
         """Water, shape (S, H)."""
 
     @property
+    def derate_ratio(self) -> NDArray[np.float64]:
+        """Share of the load that heat stops, shape (S, H)."""
+
+    @property
     def month(self) -> NDArray[np.int64]:
-        """Month, 1 to 12, shape (H,)."""
+        """Month, 0 to 11, shape (H,)."""
 
     @property
     def hour(self) -> NDArray[np.int64]:
@@ -336,14 +367,18 @@ def hourly_prices(
         0 for a fixed tariff, 1 for an indexed contract. Where the delivered price lies below the market
         mean of its year, or no market is known, the tariff is taken as fixed and the note says so. [-]
     year
-        Year of the market; default the last with hours in most zones.
+        Year of the market, whose mean moves the price; default the shape of the last year with hours in
+        most zones, around the delivered price as listed.
     price_weather_corr
         Correlation of price and heat within a month and hour, an assumption. [-]
     """
     curves = prices.market_curves(tables, sites, year=year)
-    level = power["energy_usd_per_mwh"].to_numpy(dtype=np.float64)
-    base = prices.wholesale_base(tables, sites, power["price_year"].to_numpy(dtype=np.float64))
+    level = (power["energy_usd_per_mwh"] - power["market_shift_usd_per_mwh"]).to_numpy(dtype=np.float64)
     zone = curves.site_zone
+    if year is None:
+        base = np.concatenate([curves.mean_usd_per_mwh, [np.nan]])[zone]
+    else:
+        base = prices.wholesale_base(tables, sites, power["price_year"].to_numpy(dtype=np.float64))
     indexed = (zone >= 0) & np.isfinite(base) & (level >= base) & (pass_through > 0)
     price = np.repeat(level[:, None], len(hourly.weight_h), axis=1)
     at = np.flatnonzero(indexed)
@@ -493,7 +528,9 @@ def interruptible_facts(
         curve_source_id, curve_note``. Margin is NaN without a break-even.
     """
     if by_hour is None:
-        by_hour = hourly_prices(tables, sites, power, hourly, pass_through=profile.pass_through)
+        by_hour = hourly_prices(
+            tables, sites, power, hourly, pass_through=profile.pass_through, year=scenario.price_year
+        )
     cost = hourly_costs(scenario, power, hourly, by_hour, water_usd_per_m3)
     value = math.inf if profile.break_even_usd_per_mwh is None else profile.break_even_usd_per_mwh
     run = physics.best_hours(
@@ -502,6 +539,7 @@ def interruptible_facts(
         value,
         max_availability=profile.max_availability,
         min_availability=min(workload.min_run_fraction, profile.max_availability),
+        derate_ratio=hourly.derate_ratio,
     )
     paid = physics.mean_price_paid(run, by_hour.price_usd_per_mwh, hourly.pue, hourly.weight_h)
     share = profile.interruptible_fraction
@@ -509,8 +547,9 @@ def interruptible_facts(
     price = power["price_usd_per_mwh"].to_numpy(dtype=np.float64)
     energy = power["energy_usd_per_mwh"].to_numpy(dtype=np.float64)
     if math.isfinite(value):
-        facility = hourly.pue @ hourly.weight_h
-        equivalent = (value * hourly.weight_h.sum() - run.margin_usd_per_mw_year) / facility
+        could = (1.0 - hourly.derate_ratio) * hourly.weight_h
+        equivalent = value * could.sum(axis=1) - run.margin_usd_per_mw_year
+        equivalent = equivalent / (could * hourly.pue).sum(axis=1)
         equivalent = np.where(ratio > 0, equivalent + price - energy, price + 0.0 * ratio)
     else:
         equivalent = paid + price - energy
@@ -528,7 +567,7 @@ def interruptible_facts(
             "full_usd_per_mwh": run.full_usd_per_it_mwh,
             "curtailed_ratio": 1.0 - ratio,
             "curve_zone_id": list(by_hour.zone_id),
-            "curve_year": float(by_hour.year),
+            "curve_year": [float(by_hour.year) if zone else math.nan for zone in by_hour.zone_id],
             "curve_quality": list(by_hour.quality),
             "curve_source_id": list(by_hour.source_id),
             "curve_note": list(by_hour.note),
@@ -576,7 +615,9 @@ def interruptible_blocks(
     rows: list[dict[str, object]] = []
     if profile.break_even_usd_per_mwh is not None:
         if by_hour is None:
-            by_hour = hourly_prices(tables, sites, power, hourly, pass_through=profile.pass_through)
+            by_hour = hourly_prices(
+                tables, sites, power, hourly, pass_through=profile.pass_through, year=scenario.price_year
+            )
         cost = hourly_costs(scenario, power, hourly, by_hour, water_usd_per_m3)
         for row, site in enumerate(sites["site_id"]):
             if np.isnan(cost[row]).any():
