@@ -265,6 +265,14 @@ def rules_banner(tables: Tables, rules: str) -> str:
     return load_rules(tables, rules).banner
 
 
+def rules_note(tables: Tables, rules: str) -> str:
+    """What a rule set rests on, in one sentence."""
+    if rules == NO_RULES:
+        return "No export rule is applied."
+    note = load_rules(tables, rules).note
+    return f"{note[0].upper()}{note[1:]}." if note else ""
+
+
 def eligibility(
     tables: Tables,
     *,
