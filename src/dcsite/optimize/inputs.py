@@ -11,6 +11,7 @@ workload), Q demand points (workload x region), A arcs (site x demand point), B 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -172,9 +173,11 @@ class Inputs:
         """Operating cost of each slot before the interruptible margin, (N, P). [M USD/MW-year]"""
         return np.asarray(np.sum([self.operating[part] for part in sorted(self.operating)], axis=0))
 
-    @property
+    @cached_property
     def names(self) -> dict[str, Sequence[str]]:
         """Words for the axes of the labels."""
+        loads = [workload.name for workload in self.workloads]
+        points = [f"{loads[w]},{u}" for w, u in zip(self.points.workload, self.points.number, strict=True)]
         regions = [str(number) for number in range(int(self.points.number.max(initial=-1)) + 1)]
         halls = [
             f"{self.site_ids[s]},{self.technologies[t]}" + (f",{self.kinds[c]}" if self.kinds[c] else "")
@@ -182,12 +185,16 @@ class Inputs:
         ]
         return {
             "site": self.site_ids,
-            "workload": [workload.name for workload in self.workloads],
+            "workload": loads,
             "period": self.period_names,
             "hall": halls,
             "slot": [
-                f"{halls[h]},{self.workloads[w].name}"
-                for h, w in zip(self.slot_hall, self.slot_workload, strict=True)
+                f"{halls[h]},{loads[w]}" for h, w in zip(self.slot_hall, self.slot_workload, strict=True)
+            ],
+            "point": points,
+            "arc": [
+                f"{self.site_ids[s]},{points[q]}"
+                for s, q in zip(self.arcs.site, self.arcs.point, strict=True)
             ],
             "region": regions,
             "block": [str(number) for number in range(int(self.runs.block.max(initial=-1)) + 1)],

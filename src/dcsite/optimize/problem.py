@@ -33,7 +33,11 @@ class Labels:
 
     def text(self, family: str, row: int, names: Mapping[str, Sequence[str]]) -> str:
         """Label of one row, for example ``grid[us-quincy-wa]``."""
-        parts = [names[axis][int(values[row])] for axis, values in self.axes.items() if int(values[row]) >= 0]
+        parts = [
+            names[axis][int(values[row])] if axis in names else f"{axis} {int(values[row])}"
+            for axis, values in self.axes.items()
+            if int(values[row]) >= 0
+        ]
         return f"{family}[{','.join(part for part in parts if part)}]" if any(parts) else family
 
 

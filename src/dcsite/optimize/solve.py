@@ -1,0 +1,475 @@
+"""From facts to a plan: build, cut, solve, round, check. The one path that may call a plan optimal.
+
+The order is fixed: arithmetic that proves infeasibility, the linear relaxation with rounds of cuts, a first
+plan from the cheapest technologies, the mixed-integer solve, integers rounded and fixed with the rest solved
+again, and the check of :mod:`dcsite.optimize.verify`. A bound above the checked cost is a fault, not a plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dcsite.errors import InfeasibleError, SolverFaultError
+from dcsite.optimize import highs, model, pulp_backend
+from dcsite.optimize.arithmetic import impossible
+from dcsite.optimize.failures import failure_rows
+from dcsite.optimize.inputs import M, build_inputs
+from dcsite.optimize.plan import Plan, Solution, frames_of
+from dcsite.optimize.problem import Block, Problem, Rows
+from dcsite.optimize.verify import check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dcsite.optimize.highs import Options, Outcome
+    from dcsite.optimize.inputs import Floats, Inputs
+    from dcsite.optimize.model import Index
+    from dcsite.physics.evaluation import Evaluation
+    from dcsite.spec.scenario import Scenario
+
+CUT_ROUNDS: Final = 12
+TIE: Final = 1.0e-6
+"""Relative cost within which plans count as equally good."""
+FAULT: Final = 1.0e-6
+"""A bound this much above the recomputed objective (relative) is a fault of the solver or of ours."""
+GOAL_UNITS: Final = {
+    "cost": "USD/year",
+    "npv": "USD/year",
+    "carbon": "t/year",
+    "water": "m3/year",
+    "latency": "ms",
+    "score": "points",
+    "sites": "sites",
+}
+GOAL_STEP: Final = {
+    "cost": M,
+    "npv": M,
+    "carbon": 1000.0,
+    "water": 1000.0,
+    "latency": 1.0,
+    "score": 1.0,
+    "sites": 1.0,
+}
+
+
+@dataclass
+class Budget:
+    """Wall time and nodes that are left to a study of several solves."""
+
+    time_limit_s: float | None
+    node_limit: int | None
+    begun: float = field(default_factory=time.monotonic)
+
+    def left(self) -> float | None:
+        """Seconds left, at least a tenth of one; None without a limit."""
+        if self.time_limit_s is None:
+            return None
+        return max(0.1, self.time_limit_s - (time.monotonic() - self.begun))
+
+    def options(self, gap: float) -> Options:
+        """Solver options for the next solve."""
+        return highs.Options(gap=gap, node_limit=self.node_limit, time_limit_s=self.left())
+
+
+def optimize(
+    scenario: Scenario,
+    evaluation: Evaluation,
+    *,
+    backend: str = "highs",
+    start: Plan | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Plan:
+    """Find the cheapest portfolio under the scenario's limits, with a proof of how cheap it could be at best.
+
+    Parameters
+    ----------
+    scenario
+        The question; may differ from the evaluation's in limits, objective and solver settings.
+    evaluation
+        The facts.
+    backend
+        ``highs``, or ``pulp:NAME`` for a solver that PuLP reaches.
+    start
+        A plan to begin from.
+    progress
+        Called with a sentence at each step.
+
+    Returns
+    -------
+    Plan
+        ``status`` is ``optimal`` only when the asked gap is proved and the plan is recomputed from the
+        facts without a violated limit.
+
+    Raises
+    ------
+    InfeasibleError
+        If the limits contradict each other, with what is known about why.
+    SolverFaultError
+        If the solver's answer does not survive the check.
+    """
+    say = progress or (lambda _: None)
+    inputs = with_scores(build_inputs(scenario, evaluation), evaluation)
+    complaints = impossible(inputs, evaluation)
+    if complaints:
+        message = "no plan can satisfy the limits (by arithmetic, before any solve)"
+        raise InfeasibleError(message, tuple(complaints))
+    problem, index = model.build(inputs)
+    say(f"{len(problem.columns):,} columns, {sum(len(block) for block in problem.blocks):,} rows")
+    seed = start.solution.x if start is not None and start.solution is not None else None
+    if seed is not None and len(seed) != len(problem.columns):
+        seed = None
+    solution, outcome, nodes = solve_rounds(
+        problem, index, inputs, evaluation, backend=backend, start=seed, say=say
+    )
+    if solution is None:
+        if outcome.status == "infeasible":
+            message = "no plan satisfies all limits together"
+            raise InfeasibleError(message, hint="dcsite diagnose names the clash and the cheapest repair")
+        if outcome.status == "unbounded":
+            message = "the model is unbounded: a load earns without limit"
+            raise SolverFaultError(message)
+        return empty_plan(scenario, evaluation, inputs, outcome, backend)
+    solution = tidy(solution, inputs)
+    return plan_of(solution, scenario, evaluation, outcome, backend, nodes)
+
+
+def with_scores(inputs: Inputs, evaluation: Evaluation) -> Inputs:
+    """Add the scores of the sites where the objective asks for them."""
+    if inputs.scenario.objective.kind != "score":
+        return inputs
+    from dcsite.scoring.ranking import rank
+
+    scores = np.zeros((len(inputs.workloads), len(inputs.site_ids)))
+    for w, load in enumerate(inputs.workloads):
+        table = rank(evaluation, workload=load.name).table.set_index("site_id")["score"]
+        scores[w] = table.reindex(inputs.site_ids).fillna(0.0).to_numpy(dtype=np.float64)
+    return replace(inputs, extra={**inputs.extra, "scores": scores})
+
+
+def run_backend(problem: Problem, options: Options, backend: str, start: Floats | None = None) -> Outcome:
+    """Solve a problem with the named back end."""
+    if backend == "highs":
+        return highs.solve(problem.arrays(), options, start=start)
+    name = backend.removeprefix("pulp:")
+    return pulp_backend.solve(problem.arrays(), options, name)
+
+
+def with_cuts(
+    problem: Problem, index: Index, inputs: Inputs, budget: Budget
+) -> tuple[Problem, float, Outcome]:
+    """Add the strong arc rows that the relaxation violates, in rounds; also its bound."""
+    with highs.Session(problem.arrays(), budget.options(0.0)) as session:
+        outcome = session.solve(relaxed=True)
+        added: list[Block] = []
+        for _ in range(CUT_ROUNDS):
+            if outcome.status != "optimal" or outcome.x is None:
+                break
+            block = model.strong_arc(inputs, index, len(problem.columns), outcome.x)
+            if block is None:
+                break
+            session.add_rows(block.matrix, block.lower, block.upper)
+            added.append(block)
+            before = outcome.objective
+            outcome = session.solve(relaxed=True)
+            if outcome.status == "optimal" and outcome.objective - before <= 1e-5 * abs(before):
+                break
+    return problem.with_block(*added), outcome.objective, outcome
+
+
+def first_plan(problem: Problem, index: Index, inputs: Inputs, budget: Budget, gap: float) -> Floats | None:
+    """A plan with one technology per site and kind of building: a smaller model, so quick."""
+    keep = best_halls(inputs)
+    if keep.all():
+        return None
+    closed = index.open[~keep].ravel()
+    closed = closed[problem.columns.lower[closed] < 0.5]
+    small = problem.with_bounds(closed, 0.0, 0.0)
+    outcome = highs.solve(small.arrays(), budget.options(max(gap, 2e-3)))
+    return outcome.x
+
+
+def best_halls(inputs: Inputs) -> Any:  # noqa: ANN401  (flags over halls)
+    """The hall with the lowest cost per MW of each site and kind of building, (H,)."""
+    total = inputs.operating_total - inputs.credit
+    per_hall = np.full(len(inputs.hall_site), np.inf)
+    for n, h in enumerate(inputs.slot_hall):
+        own = float((total[n] * inputs.weight).sum())
+        per_hall[h] = min(per_hall[h], own + float(inputs.capex[h, 0] * inputs.crf))
+    best: dict[tuple[int, int], int] = {}
+    for h in range(len(inputs.hall_site)):
+        key = (int(inputs.hall_site[h]), int(inputs.hall_kind[h]))
+        if not inputs.hall_existing[h] and (key not in best or per_hall[h] < per_hall[best[key]]):
+            best[key] = h
+    keep = inputs.hall_existing.copy()
+    keep[list(best.values())] = True
+    return keep
+
+
+def solve_problem(
+    problem: Problem,
+    index: Index,
+    inputs: Inputs,
+    *,
+    backend: str = "highs",
+    budget: Budget,
+    gap: float,
+    start: Floats | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Problem, Outcome]:
+    """Cut, find a first plan, solve; the problem returned holds the cuts."""
+    problem, bound, relaxed = with_cuts(problem, index, inputs, budget)
+    if relaxed.status == "infeasible":
+        return problem, relaxed
+    say(f"linear relaxation {bound:,.4f}")
+    if start is None and backend == "highs":
+        start = first_plan(problem, index, inputs, budget, gap)
+    outcome = run_backend(problem, budget.options(gap), backend, start)
+    if outcome.status == "infeasible":
+        again = highs.solve(problem.arrays(), replace(budget.options(gap), presolve=False))
+        outcome = again if again.status != "limit" else outcome
+    if not math.isfinite(outcome.bound) and outcome.status in ("optimal", "limit"):
+        claimed = outcome.objective - gap * abs(outcome.objective) - 1e-6
+        # A solver that hands on no bound is believed as far as its own claim, never beyond the relaxation.
+        own = claimed if outcome.status == "optimal" and not outcome.limit_hit else -math.inf
+        outcome = replace(outcome, bound=max(bound, own) if math.isfinite(bound) else own)
+    return problem, outcome
+
+
+def solve_rounds(
+    problem: Problem,
+    index: Index,
+    inputs: Inputs,
+    evaluation: Evaluation,
+    *,
+    backend: str = "highs",
+    start: Floats | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    gap: float | None = None,
+    budget: Budget | None = None,
+) -> tuple[Solution | None, Outcome, int]:
+    """Solve; where zones may fail, add the rows of the zones that the plan does not survive and solve again.
+
+    Each round is a relaxation of the next, so every bound holds for the last plan.
+    """
+    solver = inputs.scenario.solver
+    asked = solver.gap if gap is None else gap
+    budget = budget or Budget(solver.time_limit_s, solver.node_limit)
+    nodes, failed, bound = 0, set[tuple[int, int, int]](), -math.inf
+    while True:
+        with_rows, outcome = solve_problem(
+            problem, index, inputs, backend=backend, budget=budget, gap=asked, start=start, say=say
+        )
+        nodes += outcome.nodes
+        if math.isfinite(outcome.bound):
+            bound = max(bound, outcome.bound)
+        if outcome.x is None:
+            return None, outcome, nodes
+        x = settle(with_rows, outcome.x)
+        if x is None:
+            message = "the plan does not survive fixing its whole numbers"
+            raise SolverFaultError(message, hint="another solver, or a smaller gap, may help")
+        solution = Solution(inputs, with_rows, index, x, bound)
+        more = failure_rows(inputs, index, evaluation, with_rows, x, failed)
+        if more is None:
+            return solution, replace(outcome, bound=bound), nodes
+        problem, failed = more
+        start = None
+        say(f"{len(failed)} failures in the model")
+
+
+def settle(problem: Problem, x: Floats) -> Floats | None:
+    """Round the integers, fix them, and solve the rest again; None if nothing is left."""
+    whole = problem.columns.integer
+    if whole.any() and np.abs(x[whole] - np.round(x[whole])).max() > 1e-4:
+        return None
+    outcome = highs.fixed_duals(problem.arrays(), x)
+    if outcome.status != "optimal" or outcome.x is None:
+        return None
+    return np.where(whole, np.round(outcome.x), outcome.x)
+
+
+def id_weight(name: str) -> float:
+    """A weight in (0, 1) made from the id alone, for ties that no other goal decides.
+
+    Examples
+    --------
+    >>> 0.0 < id_weight("us-quincy-wa") < 1.0
+    True
+    """
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
+    return (number + 0.5) / 2**48
+
+
+def tidy(solution: Solution, inputs: Inputs) -> Solution:
+    """Break ties: the scenario's further goals in turn, then a fixed order of sites, at the same cost.
+
+    The whole numbers move only for the scenario's own ``then`` goals; for the rest they are fixed and the MW
+    are settled by a linear program.
+    """
+    problem, index, x = solution.problem, solution.index, solution.x
+    count = len(problem.columns)
+    cost = problem.columns.cost
+    capped = problem
+    value = float(cost @ x)
+    for goal in inputs.scenario.objective.then:
+        capped = capped.with_block(cap_row(capped, capped.columns.cost, value + TIE * max(abs(value), 1e-3)))
+        vector, offset = model.objective(inputs, index, count, goal)
+        if len(vector) < len(capped.columns):
+            vector = np.concatenate([vector, np.zeros(len(capped.columns) - len(vector))])
+        trial = capped.with_cost(vector, offset)
+        budget = Budget(inputs.scenario.solver.time_limit_s, inputs.scenario.solver.node_limit)
+        outcome = highs.solve(trial.arrays(), budget.options(1e-4), start=x)
+        found = settle(trial, outcome.x) if outcome.x is not None else None
+        if found is None:
+            return replace(solution, x=x)
+        x, value, capped = found, float(vector @ found), trial
+    weights = np.zeros(len(problem.columns))
+    names = [id_weight(name) for name in inputs.site_ids]
+    order = np.array([names[s] for s in inputs.slot_site]) if len(inputs.slot_site) else np.zeros(0)
+    np.add.at(weights, index.place, np.repeat(order[:, None], index.place.shape[1], axis=1))
+    last = capped.with_block(
+        cap_row(capped, capped.columns.cost, float(capped.columns.cost @ x) + 1e-9 * max(abs(value), 1.0))
+    ).with_cost(weights)
+    found = settle(last, x)
+    return replace(solution, x=x if found is None else found)
+
+
+def cap_row(problem: Problem, cost: Floats, most: float, family: str = "cost_cap") -> Block:
+    """``cost @ x <= most`` as a block of one row."""
+    rows = Rows(1, len(problem.columns)).add(0, np.arange(len(cost)), cost)
+    return rows.block(family, -np.inf, most, unit="USD", step=M)
+
+
+def plan_of(
+    solution: Solution,
+    scenario: Scenario,
+    evaluation: Evaluation,
+    outcome: Outcome,
+    backend: str,
+    nodes: int,
+) -> Plan:
+    """Frames, check, gap and status of a solution.
+
+    Raises
+    ------
+    SolverFaultError
+        If the bound lies above the recomputed objective.
+    """
+    inputs = solution.inputs
+    kind = scenario.objective.kind
+    step = GOAL_STEP[kind]
+    raw = Plan(
+        status="limit",
+        objective_usd_per_year=math.nan,
+        bound_usd_per_year=-math.inf,
+        gap=math.inf,
+        verified=False,
+        solver=backend,
+        nodes=nodes,
+        cost_parts={},
+        **frames_of(inputs, solution.index, solution.x, evaluation),
+        limits=_no_limits(),
+        dropped=inputs.dropped,
+        scenario=scenario,
+        evaluation=evaluation,
+        notes=inputs.notes,
+    )
+    verdict = check(raw, evaluation)
+    cost = verdict.objective_usd_per_year
+    modeled = float(solution.problem.columns.cost @ solution.x + solution.problem.offset) * step
+    goal = cost if kind in ("cost", "npv") else modeled
+    bound = solution.bound * step
+    # The relaxed tolerances of a solver let a bound exceed a plan by their own size.
+    if math.isfinite(bound) and bound - goal > FAULT * max(abs(goal), step):
+        message = f"the solver's bound {bound:,.2f} lies above the recomputed {kind} {goal:,.2f}"
+        raise SolverFaultError(message, hint="please report this with the scenario")
+    if kind in ("cost", "npv") and not math.isclose(modeled, cost, rel_tol=1e-6, abs_tol=1.0):
+        verdict = replace(
+            verdict,
+            violations=(
+                *verdict.violations,
+                f"objective: the model says {modeled:,.2f} USD/year, the facts say {cost:,.2f}",
+            ),
+        )
+    bound = min(bound, goal)
+    gap = highs.relative_gap(goal / step, bound / step)
+    verified = not verdict.violations
+    proved = verified and gap <= scenario.solver.gap + 1e-9
+    notes = [*inputs.notes, *(f"not verified: {line}" for line in verdict.violations)]
+    if outcome.limit_hit == "time" and not proved:
+        notes.append("stopped by the clock: another machine may find another plan")
+    return replace(
+        raw,
+        status="optimal" if proved else "limit",
+        objective_usd_per_year=cost,
+        bound_usd_per_year=bound if kind in ("cost", "npv") else math.nan,
+        gap=gap,
+        verified=verified,
+        cost_parts=dict(verdict.parts),
+        limits=verdict.limits,
+        cost_npv_usd=verdict.npv_usd,
+        capex_usd=verdict.cash_usd,
+        it_mw=verdict.it_mw,
+        carbon_t_per_year=verdict.carbon_t_per_year,
+        carbon_kg_per_mwh=verdict.carbon_kg_per_mwh,
+        water_m3_per_year=verdict.water_m3_per_year,
+        mean_rtt_ms=verdict.mean_rtt_ms,
+        goal=kind,
+        goal_value=goal,
+        goal_bound=bound,
+        goal_unit=GOAL_UNITS[kind],
+        asked_gap=scenario.solver.gap,
+        limit_hit="" if proved else outcome.limit_hit,
+        problem_digest=solution.problem.digest(),
+        notes=tuple(dict.fromkeys(notes)),
+        solution=solution,
+    )
+
+
+def _no_limits() -> Any:  # noqa: ANN401  (an empty frame)
+    import pandas as pd
+
+    from dcsite.optimize.plan import LIMITS
+
+    return pd.DataFrame(columns=list(LIMITS))
+
+
+def empty_plan(
+    scenario: Scenario, evaluation: Evaluation, inputs: Inputs, outcome: Outcome, backend: str
+) -> Plan:
+    """What is known when a limit stopped the solver before it had a plan."""
+    import pandas as pd
+
+    from dcsite.optimize import plan as frames
+
+    kind = scenario.objective.kind
+    return Plan(
+        status="limit",
+        objective_usd_per_year=math.nan,
+        bound_usd_per_year=outcome.bound * M if kind in ("cost", "npv") else math.nan,
+        gap=math.inf,
+        verified=False,
+        solver=backend,
+        nodes=outcome.nodes,
+        cost_parts={},
+        placements=pd.DataFrame(columns=list(frames.PLACEMENTS)),
+        halls=pd.DataFrame(columns=list(frames.HALLS)),
+        served=pd.DataFrame(columns=list(frames.SERVED)),
+        runs=pd.DataFrame(columns=list(frames.RUNS)),
+        limits=_no_limits(),
+        dropped=inputs.dropped,
+        scenario=scenario,
+        evaluation=evaluation,
+        goal=kind,
+        goal_bound=outcome.bound * GOAL_STEP[kind],
+        goal_unit=GOAL_UNITS[kind],
+        asked_gap=scenario.solver.gap,
+        limit_hit=outcome.limit_hit,
+        notes=(*inputs.notes, "stopped before any plan was found"),
+    )
