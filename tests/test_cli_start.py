@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("numpy", "pandas", "scipy", "geopandas", "shapely", "pulp", "highspy", "pydantic", "dcsite.study")
+HEAVY = ("numpy", "pandas", "scipy", "geopandas", "shapely", "pulp", "highspy", "dcsite.study")
 
 
 def dcsite(*arguments, **options):

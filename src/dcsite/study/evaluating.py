@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from dcsite.study.cooling import cooling_facts, hourly_pue
 
 from dcsite.data.scenario_file import load_profiles
 from dcsite.errors import Problem, ScenarioError
@@ -19,8 +18,9 @@ from dcsite.physics.evaluation import Assumption, Evaluation
 from dcsite.physics.supply import scarcity_factor, supply_difficulty
 from dcsite.study import exclusions
 from dcsite.study.candidates import candidate_sites
+from dcsite.study.cooling import cooling_facts, hourly_pue
 from dcsite.study.markets import market_of, reach_facts
-from dcsite.study.power import interruptible_facts, power_facts
+from dcsite.study.power import interruptible_blocks, interruptible_facts, power_facts
 from dcsite.units import HOURS_PER_YEAR, KG_PER_TONNE, LITERS_PER_M3
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def evaluate(scenario: Scenario, tables: Tables, *, points: Sequence[str] = ()) 
     markets: dict[str, Market] = {}
     parts = []
     escalation: dict[str, pd.Series] = {}
+    blocks: list[pd.DataFrame] = []
     for workload in scenario.workloads:
         profile = resolved[workload.name]
         exclusions.export_rules(scenario, workload, profile, sites, verdicts, found)
@@ -93,7 +94,10 @@ def evaluate(scenario: Scenario, tables: Tables, *, points: Sequence[str] = ()) 
         exclusions.prices(workload, power, found)
         exclusions.dates(scenario, workload, power, found)
         escalation[workload.name] = power["escalation_ratio"]
-        parts.append(_facts(scenario, tables, sites, workload, profile, power, market))
+        part = _facts(scenario, tables, sites, workload, profile, power, market)
+        parts.append(part)
+        if _coupled(scenario, sites) and profile.interruptible_fraction > 0:
+            blocks += _blocks(scenario, tables, sites, workload, profile, power, part)
     facts = pd.concat(parts, ignore_index=True)
     assumptions += _assumptions(scenario, resolved)
     notes += found.notes
@@ -116,6 +120,32 @@ def evaluate(scenario: Scenario, tables: Tables, *, points: Sequence[str] = ()) 
             "points": tuple(points),
         },
     )
+
+
+def _coupled(scenario: Scenario, sites: pd.DataFrame) -> bool:
+    """Whether an annual limit couples the hours of interruptible loads across sites."""
+    limits = scenario.limits
+    carbon = limits.carbon_kg_per_mwh is not None or limits.carbon_t_per_year is not None
+    return carbon or bool(limits.basins) or bool(sites["water_m3_per_year"].notna().any())
+
+
+def _blocks(
+    scenario: Scenario,
+    tables: Tables,
+    sites: pd.DataFrame,
+    workload: Workload,
+    profile: Profile,
+    power: pd.DataFrame,
+    facts: pd.DataFrame,
+) -> list[pd.DataFrame]:
+    """Cost blocks of an interruptible load, cheapest hours first, per site and technology."""
+    found = []
+    water = sites["water_price_usd_per_m3"].to_numpy(dtype=np.float64)
+    for technology in sorted(set(facts.loc[facts["admissible"], "technology"])):
+        hourly = hourly_pue(tables, sites, profile, technology)
+        frame = interruptible_blocks(tables, sites, scenario, workload, profile, power, hourly, water)
+        found.append(frame.assign(technology=technology))
+    return found
 
 
 def _check_technologies(scenario: Scenario, profiles: dict[str, Profile]) -> None:

@@ -49,14 +49,13 @@ def ranking_notes(evaluation: Evaluation, ranking: Ranking) -> tuple[str, ...]:
             f"{best['coverage_target_ratio']:.0%} of demand within {ranking.profile.target_rtt_ms:g} ms. "
             "dcsite optimize places several sites under a coverage limit."
         )
-    cheapest = table.dropna(subset=["cost_usd_per_mw_year"]).sort_values(
-        "cost_usd_per_mw_year", kind="stable"
-    )
+    priced = table.dropna(subset=["levelized_usd_per_it_mwh"])
+    cheapest = priced.sort_values("levelized_usd_per_it_mwh", kind="stable")
     if len(cheapest) and cheapest.iloc[0]["site_id"] != table.iloc[0]["site_id"]:
         row = cheapest.iloc[0]
         notes.append(
-            f"By annual cost {row['site_id']} is cheapest ({row['cost_usd_per_mw_year'] / 1e6:.2f} M USD per MW and "
-            f"year, rank {int(row['rank'])}); the score leaves construction out unless it is given a weight."
+            f"By money {row['site_id']} is cheapest ({row['levelized_usd_per_it_mwh']:.0f} USD per IT-MWh with "
+            f"construction, rank {int(row['rank'])}); the score leaves construction out unless it is given a weight."
         )
     quote = f"'{ranking.workload}'"
     notes += [note for note in evaluation.notes if not note.startswith("'") or note.startswith(quote)]
@@ -161,17 +160,16 @@ def _name(row: pd.Series) -> str:
 
 
 def flip_sentences(comparison: Comparison) -> tuple[str, ...]:
-    """What would change the winner, in words and closed form."""
+    """At which worth of latency or rack power the first two draw level, in closed form."""
     told = []
-    for flip in comparison.flips:
-        title = comparison.ranking.criteria[flip.criterion].title.lower()
-        told.append(
-            f"{flip.site_id}: {title} of {flip.needed:,.4g} {flip.unit} instead of {flip.now:,.4g} would draw level."
-        )
+    profile = comparison.ranking.profile
     worth = comparison.worth_at_flip_usd_per_rack_year
     if worth is not None:
         told.append(
             f"At a worth of latency of {worth:,.0f} USD per rack-year the first two draw level "
-            f"(profile: {comparison.ranking.profile.latency_worth_usd_per_rack_year:,.0f})."
+            f"(profile: {profile.latency_worth_usd_per_rack_year:,.0f})."
         )
+    rack = comparison.rack_kw_at_flip
+    if rack is not None:
+        told.append(f"At {rack:,.1f} kW per rack the first two draw level (profile: {profile.rack_kw:g} kW).")
     return tuple(told)
