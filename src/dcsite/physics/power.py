@@ -765,7 +765,10 @@ class Schedule:
     margin_usd_per_mw_year: Floats
 
 
-AVAILABILITY_ROUNDS = 30
+BONUS_STEP_USD = 0.01
+"""A least availability is met by a bonus per hour that is as small as this step allows. [USD/MWh IT]"""
+
+BONUSES_AT_ONCE = 2000
 
 
 def checkpointed_hours(
@@ -779,7 +782,7 @@ def checkpointed_hours(
     """Best hours of a load that pays for each start, by dynamic programming over the year.
 
     Hours are in the order of time; the load runs before the first hour (no start is paid there). A
-    least availability is met by paying the load for each hour just enough (found by bisection), so it
+    least availability is met by paying the load for each hour just enough (found by cutting an interval), so it
     may be overshot by the last run that this adds. The margin is bounded above by that of
     :func:`best_hours` at the same hours.
 
@@ -812,28 +815,42 @@ def checkpointed_hours(
     start_usd = restarts.usd_per_restart + restarts.lost_hours * value
     gain[unknown] = -1.0
 
-    def solve(bonus: Floats) -> NDArray[np.bool_]:
-        return _switch(gain + bonus[:, None] * weight, start_usd[:, None] * weight, restarts.min_run_hours)
-
-    running = solve(np.zeros(len(cost)))
+    running = _switch(gain, start_usd[:, None] * weight, restarts.min_run_hours)
     need = min_availability * weight.sum() * (1 - 1e-12)
-    short = (running @ weight < need) & ~unknown
-    if short.any():
-        low, high = np.zeros(len(cost)), np.where(short, np.max(-gain / weight, axis=1) + 1.0, 0.0)
-        running = solve(high)
-        for _ in range(AVAILABILITY_ROUNDS):
-            middle = (low + high) / 2.0
-            tried = solve(middle)
-            enough = tried @ weight >= need
-            running = np.where((short & enough)[:, None], tried, running)
-            high, low = np.where(enough, middle, high), np.where(enough, low, middle)
-            if (high - low).max() < 1e-3:
-                break
+    short = np.flatnonzero((running @ weight < need) & ~unknown)
+    if short.size:
+        running[short] = _lifted(gain[short], start_usd[short], weight, restarts.min_run_hours, need)
     before = np.concatenate([np.ones((len(cost), 1), dtype=bool), running[:, :-1]], axis=1)
     started = (running & ~before) @ weight
     lost = np.where(unknown, np.nan, 0.0)
     margin = np.where(running, gain, 0.0).sum(axis=1) - started * start_usd
     return Schedule(running, started + lost, running @ weight + lost, margin + lost)
+
+
+def _lifted(
+    gain: Floats, start_usd: Floats, weight: Floats, min_run: int, need_h: float
+) -> NDArray[np.bool_]:
+    """Hours of sites that fall short of ``need_h``, with the least bonus per hour that lifts them."""
+    sites = len(gain)
+    count = max(2, min(32, BONUSES_AT_ONCE // sites))
+    low, high = np.zeros(sites), np.max(-gain / weight, axis=1) + start_usd.max() + 1.0
+    running = np.ones(gain.shape, dtype=bool)
+    rows = np.arange(sites)
+    while (high - low).max() > BONUS_STEP_USD:
+        bonus = np.linspace(low, high, count + 1)[1:]
+        tried = _switch(
+            (gain + bonus[..., None] * weight).reshape(count * sites, -1),
+            np.tile(start_usd, count)[:, None] * weight,
+            min_run,
+        ).reshape(count, sites, -1)
+        enough = tried @ weight >= need_h
+        enough[-1] = True
+        first = enough.argmax(axis=0)
+        found = tried[first, rows]
+        running = np.where((found @ weight >= need_h)[:, None], found, running)
+        low = np.where(first > 0, bonus[first - 1, rows], low)
+        high = bonus[first, rows]
+    return running
 
 
 def _switch(gain: Floats, start_usd: Floats, min_run: int) -> NDArray[np.bool_]:
