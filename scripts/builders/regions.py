@@ -642,8 +642,7 @@ def countries(sources: Path, out: Folder, region_of: dict[str, str]) -> pd.DataF
         "natural_hazard",
     ]
     rows = []
-    gone = {"ANT", "BVT"}
-    for iso3 in sorted((set(demand.index) | set(policy.index)) - gone):
+    for iso3 in sorted(set(demand.index) | set(policy.index)):
         entry: dict[str, Any] = {"country_iso3": iso3}
         d = demand.loc[iso3] if iso3 in demand.index else None
         p = policy.loc[iso3] if iso3 in policy.index else None
@@ -708,8 +707,7 @@ def countries(sources: Path, out: Folder, region_of: dict[str, str]) -> pd.DataF
             "year": "latest year of the indices (each column names its own)",
         },
     )
-    drop = {"no country any more or uninhabited (ANT, BVT)": sum(code in demand.index for code in gone)}
-    out.account("demand_countries.csv", len(demand), len(demand) - drop[next(iter(drop))], drop)
+    out.account("demand_countries.csv", len(demand), len(demand))
     out.account("policy_countries.csv", len(policy), len(policy))
     out.account("risk_countries.csv", len(risk), len(risk))
     out.account(
