@@ -1,4 +1,4 @@
-"""Results as files: CSV, JSON, Markdown, GeoJSON, GeoPackage, GeoParquet, XLSX and SVG.
+"""Results as files: HTML, CSV, JSON, Markdown, GeoJSON, GeoPackage, GeoParquet, XLSX and SVG.
 
 Every file is written under a temporary name and renamed; files that exist are kept unless ``force`` is set.
 No file holds a clock, so that the same input gives the same bytes.
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from dcsite.physics.evaluation import Evaluation
 
 JSON_SCHEMA: Final = "dcsite.report/1"
-FORMATS: Final = ("csv", "json", "md", "geojson", "gpkg", "xlsx", "parquet", "svg")
+FORMATS: Final = ("html", "csv", "json", "md", "geojson", "gpkg", "xlsx", "parquet", "svg")
 _SUFFIXES: Final = {f".{name}": name for name in FORMATS} | {
+    ".htm": "html",
     ".markdown": "md",
     ".geoparquet": "parquet",
 }
@@ -137,6 +138,11 @@ def csv_text(table: Table) -> str:
     columns = [[_csv_cell(value) for value in table.frame[column.name]] for column in table.columns]
     writer.writerows(zip(*columns, strict=True))
     return buffer.getvalue()
+
+
+def main_csv_text(report: Report) -> str:
+    """The table that a one-table format carries (:func:`~dcsite.report.frames.main_table`), as CSV."""
+    return csv_text(main_table(report))
 
 
 def _csv_cell(value: Any) -> str:  # noqa: ANN401
@@ -367,11 +373,19 @@ def geojson_text(report: Report) -> str:
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
+def html_text(report: Report) -> str:
+    """A report as one offline page."""
+    from dcsite.report.html import page_text
+
+    return page_text(report)
+
+
 _TEXTS: Final = {
-    "csv": lambda report: csv_text(main_table(report)),
+    "csv": main_csv_text,
     "json": json_text,
     "md": markdown_text,
     "geojson": geojson_text,
+    "html": html_text,
 }
 
 

@@ -274,6 +274,7 @@ _SHORT = {
     "workload": "Workload",
     "technology": "Cooling",
     "rank": "Rank",
+    "rank_without_subsidies": "Rank unsubsidized",
     "tie_group": "Tie",
     "score": "Score",
     "score_sd": "Noise of score",
@@ -311,6 +312,7 @@ _SHORT = {
     "capex_usd_per_w": "Shell and plant",
     "worth_usd_per_unit": "Worth",
     "hours_run": "Hours run",
+    "time_to_power_years": "Time to power",
 }
 _FLAGS = ("subsidized", "admissible")
 MILLION: Final = 1.0e6
@@ -326,7 +328,8 @@ def column_of(name: str) -> Column:
         return Column(name, f"Value {name.removeprefix('value_')}", "0-1", 3)
     if name.startswith("share_"):
         return Column(name, f"Share {name.removeprefix('share_')}", "-", 3)
-    title = _SHORT.get(name) or (title[:1].upper() + title[1:] if title else name.replace("_", " "))
+    title = _SHORT.get(name) or title or name.replace("_", " ")
+    title = title[:1].upper() + title[1:]
     if name in ("score", "score_sd"):
         return Column(name, title, "0-100", 1)
     if name in ("rank", "tie_group", "price_year") or name.endswith(("_year_used", "_count")):
@@ -455,8 +458,7 @@ RANK_SHOWN: Final = (
 )
 RANK_DROP: Final = (
     "price_quality",
-    "rank_with_subsidy",
-    "rank_without_subsidy",
+    "rank_without_subsidies",
     "score_grid_strength",
     "score_time_to_power",
     "score_capex",
@@ -481,16 +483,16 @@ def ranking_table(ranking: Ranking, sites: pd.DataFrame | None = None) -> Table:
     """Ranked sites, best first: rank, score, its parts, and every fact behind them."""
     frame = with_places(ranking.table.assign(workload=ranking.workload), sites)
     parts = [f"score_{name}" for name in ranking.criteria]
-    extra = [name for name in ("rank_with_subsidy", "rank_without_subsidy", "flags") if name in frame]
+    extra = [name for name in ("rank_without_subsidies", "price_flags") if name in frame]
     names = [*RANK_HEAD, *parts, *extra, *RANK_FACTS]
     frame = _pick(frame, names)
-    shown = {*RANK_SHOWN, *parts, *(name for name in extra if name != "flags")}
+    shown = {*RANK_SHOWN, *parts, *(name for name in extra if name != "price_flags")}
     columns = tuple(
         replace(column_of(name), kind="integer", digits=0) if name.startswith("rank_") else column_of(name)
         for name in names
     )
     columns = tuple(
-        replace(column, kind="text") if column.name in ("name", "country_iso3", "flags") else column
+        replace(column, kind="text") if column.name in ("name", "country_iso3", "price_flags") else column
         for column in columns
     )
     weights = ", ".join(

@@ -187,6 +187,12 @@ def paragraph(text: str, width: int = WIDTH) -> str:
     return "\n".join(textwrap.wrap(clean(text), width)) + "\n"
 
 
+def bullet(text: str, width: int = WIDTH) -> str:
+    """A wrapped point of a list, ending in a newline."""
+    lines = textwrap.wrap(clean(text), width, initial_indent="- ", subsequent_indent="  ")
+    return "\n".join(lines) + "\n"
+
+
 def heading(text: str) -> str:
     """A title line with its rule."""
     words = clean(text)
@@ -208,7 +214,9 @@ def ranking_text(
         listed = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items()))
         sites_out = len(set(ranking.excluded["site_id"]))
         parts.append("\n" + paragraph(f"Excluded sites: {sites_out} ({listed}).", width))
-    parts += [paragraph(note, width) for note in ranking.notes]
+    if ranking.notes:
+        parts.append("\n")
+    parts += [bullet(note, width) for note in ranking.notes]
     return "".join(parts)
 
 
@@ -321,11 +329,13 @@ def report_text(
     parts += [
         comparison_text(comparison, sites=sites, width=width) for comparison in report.comparisons.values()
     ]
-    parts += [
-        ranking_text(ranking, sites=sites, top=top, width=width)
+    alone = [
+        ranking
         for workload, ranking in report.rankings.items()
         if workload not in report.comparisons and report.plan is None
     ]
+    parts += [ranking_text(ranking, sites=sites, top=top, width=width) for ranking in alone]
     parts += [f"{heading(table.title)}{table_text(table, width, top=top)}" for table in report.tables]
-    notes = "".join(paragraph(note, width) for note in report_notes(report))
+    shown = {note for ranking in alone for note in ranking.notes}
+    notes = "".join(bullet(note, width) for note in report_notes(report) if note not in shown)
     return "\n".join(part for part in (*parts, notes) if part)
