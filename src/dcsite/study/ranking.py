@@ -54,7 +54,7 @@ def rank(
     table = result.table
     subsidized = table["subsidized"].astype(bool)
     if tables is not None and subsidized.any() and not evaluation.scenario.subsidy_removed:
-        other = _without_subsidies(evaluation, tables)
+        other = _without_subsidies(evaluation, tables, list(table.loc[subsidized, "site_id"]))
         second = _plain(other, weights, method, name).table.set_index("site_id")["rank"]
         table = table.assign(rank_without_subsidies=table["site_id"].map(second).astype("float64"))
     result = replace(result, table=table)
@@ -74,11 +74,24 @@ def _plain(
     return scoring.rank(evaluation, weights, method, workload=workload)
 
 
-def _without_subsidies(evaluation: Evaluation, tables: Tables) -> Evaluation:
+def _without_subsidies(evaluation: Evaluation, tables: Tables, site_ids: Sequence[str]) -> Evaluation:
+    """The same evaluation with the named sites at the cost of supply; only these are evaluated again."""
     from dcsite.study.evaluating import evaluate
 
-    changed = evaluation.scenario.model_copy(update={"subsidy_removed": True})
-    return evaluate(changed, tables, points=tuple(evaluation.extra.get("points", ())))
+    scenario = evaluation.scenario
+    sites = scenario.sites.model_copy(update={"only": tuple(site_ids), "require": (), "existing": ()})
+    changed = scenario.model_copy(update={"subsidy_removed": True, "sites": sites})
+    other = evaluate(changed, tables, points=tuple(evaluation.extra.get("points", ())))
+    again = set(site_ids)
+    keep = ~evaluation.facts["site_id"].isin(again)
+    facts = pd.concat(
+        [evaluation.facts[keep], other.facts[other.facts["site_id"].isin(again)]], ignore_index=True
+    )
+    order = {site: number for number, site in enumerate(evaluation.sites["site_id"])}
+    facts = facts.iloc[np.argsort(facts["site_id"].map(order).to_numpy(), kind="stable")].reset_index(
+        drop=True
+    )
+    return replace(evaluation, facts=facts)
 
 
 def compare(
