@@ -16,6 +16,7 @@ from dcsite.scoring.ranking import (
     PROMETHEE_INDIFFERENCE,
     PROMETHEE_PREFERENCE,
     best_technology,
+    difference_sd,
     flips,
     promethee,
     rack_kw_at_flip,
@@ -199,6 +200,35 @@ def test_sites_within_the_noise_tie_and_others_do_not():
     assert rank(evaluation_of(exact)).table["tie_group"].tolist() == [1, 2, 3]
 
 
+def test_the_error_of_a_shared_tariff_row_makes_no_tie():
+    rows = [row("xx-a", 50.0), row("xx-b", 53.0)]
+    no_doubt = {"overhead_sd_mwh_per_mwh": 0.0, "reach_sd_ratio": 0.0, "scarce_water_sd_l_per_kwh": 0.0}
+    apart = [{**r, **no_doubt} for r in rows]
+    assert rank(evaluation_of(apart)).table["tie_group"].tolist() == [1, 1]
+    together = [{**r, "price_zone_id": "z"} for r in apart]
+    assert rank(evaluation_of(together)).table["tie_group"].tolist() == [1, 2]
+    assert compare_sites(rank(evaluation_of(together)), ["xx-a", "xx-b"]).tied == ()
+
+
+@given(site_rows(least=2, most=6, technologies=1))
+@settings(max_examples=20)
+def test_the_noise_of_a_difference_is_what_draws_of_it_show(rows):
+    shared = [{**r, "price_zone_id": f"z{i % 2}", "country_iso3": f"C{i % 3}"} for i, r in enumerate(rows)]
+    ranking = rank(evaluation_of(shared))
+    criteria = list(ranking.criteria.values())
+    weight = np.array([ranking.weights.weight[name] for name in ranking.criteria])
+    found = difference_sd(ranking.table, criteria, weight, 0)
+    rng = np.random.default_rng(0)
+    error = np.zeros((20_000, len(ranking.table)))
+    for criterion, share in zip(criteria, weight, strict=True):
+        groups = criterion.groups(ranking.table)
+        common = rng.standard_normal((20_000, int(groups.max()) + 1))[:, groups]
+        own = rng.standard_normal(error.shape)
+        mixed = np.sqrt(criterion.shared_ratio) * common + np.sqrt(1 - criterion.shared_ratio) * own
+        error += 100 * share * criterion.spread(ranking.table) * mixed
+    assert (error - error[:, :1]).std(axis=0) == pytest.approx(found, rel=0.03)
+
+
 def test_equal_scores_are_ordered_by_id():
     rows = [row("xx-b", 50.0), row("xx-a", 50.0)]
     assert rank(evaluation_of(rows)).table["site_id"].tolist() == ["xx-a", "xx-b"]
@@ -208,7 +238,7 @@ def test_sites_beyond_an_anchor_are_pointed_out():
     notes = rank(evaluation_of([row("xx-a", 20.0), row("xx-b", 200.0), row("xx-c", 60.0)])).notes
     assert notes == (
         "Electricity price: 1 beyond the best anchor (30 USD/MWh) and 1 beyond the worst anchor (170 USD/MWh) "
-        "of 3 sites; there the score is flat",
+        "of 3 sites; there the score is flat.",
     )
 
 

@@ -17,7 +17,6 @@ from dcsite.errors import UsageError
 from dcsite.scoring.criteria import BY_NAME
 from dcsite.scoring.ranking import rank
 from dcsite.scoring.robustness import (
-    GROUPS,
     dominance_matrix,
     draw_weights,
     potential_winners,
@@ -338,9 +337,10 @@ def test_ties_have_a_move_of_nothing_and_one_site_has_none():
     assert robustness(dominated, 100).dominance.values.tolist() == [["xx-a", "xx-b"]]
 
 
-def test_every_group_column_belongs_to_a_criterion():
-    assert set(GROUPS) <= set(BY_NAME)
-    assert all(0 < share <= 1 for _, share in GROUPS.values())
+def test_shares_of_errors_are_shares_and_name_their_groups():
+    for criterion in BY_NAME.values():
+        assert 0 <= criterion.shared_ratio <= 1
+        assert bool(criterion.shared_by) == (criterion.shared_ratio > 0)
 
 
 @pytest.mark.slow

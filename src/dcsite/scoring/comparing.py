@@ -10,7 +10,15 @@ import pandas as pd
 
 from dcsite.errors import DcsiteError
 from dcsite.physics.cost import COST_PARTS
-from dcsite.scoring.ranking import TIE_SIGMAS, Flip, Ranking, flips, rack_kw_at_flip, worth_at_flip
+from dcsite.scoring.ranking import (
+    TIE_SIGMAS,
+    Flip,
+    Ranking,
+    difference_sd,
+    flips,
+    rack_kw_at_flip,
+    worth_at_flip,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,14 +110,14 @@ def compare_sites(ranking: Ranking, site_ids: Sequence[str]) -> Comparison:
         worth_at_flip_usd_per_rack_year=worth_at_flip(ranking, winner, second) if second else None,
         missing=missing,
         rack_kw_at_flip=rack_kw_at_flip(ranking, winner, second) if second else None,
-        tied=tuple(
-            str(site)
-            for site in table.loc[table["score"] >= first["score"] - _noise(table), "site_id"]
-            if site != winner
-        ),
+        tied=_tied(ranking, table),
     )
 
 
-def _noise(table: pd.DataFrame) -> pd.Series:
-    """Standard deviation of each site's score difference from the first, times the tie factor."""
-    return TIE_SIGMAS * np.hypot(table["score_sd"], table.at[0, "score_sd"])
+def _tied(ranking: Ranking, table: pd.DataFrame) -> tuple[str, ...]:
+    """Sites of the table within the noise of the first."""
+    criteria = list(ranking.criteria.values())
+    weight = np.array([ranking.weights.weight[name] for name in ranking.criteria])
+    noise = TIE_SIGMAS * difference_sd(table, criteria, weight, 0)
+    near = table["score"].to_numpy() >= table.at[0, "score"] - noise - 1e-9
+    return tuple(table.loc[near, "site_id"].astype(str))[1:]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from dcsite.errors import ScenarioError
 from dcsite.scoring.values import linear_value
@@ -16,7 +17,6 @@ from dcsite.scoring.values import linear_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pandas as pd
     from numpy.typing import NDArray
 
 
@@ -34,6 +34,9 @@ class Criterion:
         Anchors: value 1 and value 0.
     spread_column
         Column with the standard deviation of the figure, for ties and robustness.
+    shared_by, shared_ratio
+        Columns that may group sites (the first present counts), and the share of the error's variance that
+        sites of one group have in common. Sites without a group err on their own.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Criterion:
     worst: float
     spread_column: str
     note: str = ""
+    shared_by: tuple[str, ...] = ()
+    shared_ratio: float = 0.0
 
     def value(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Values of the rows of ``frame``, between 0 and 1; NaN where the figure is missing."""
@@ -55,7 +60,27 @@ class Criterion:
         scaled: NDArray[np.float64] = np.nan_to_num(deviation / abs(self.worst - self.best))
         return scaled
 
+    def groups(self, frame: pd.DataFrame) -> NDArray[np.int64] | None:
+        """Number of the group of each row whose errors go together; None where all err on their own."""
+        column = next((key for key in self.shared_by if key in frame.columns), None)
+        if column is None or self.shared_ratio <= 0:
+            return None
+        known = frame[column].fillna("").astype(str)
+        own = "\0" + pd.Series(np.arange(len(frame)), index=frame.index).astype(str)
+        codes, _ = pd.factorize(known.where(known != "", own))
+        return np.asarray(codes, dtype=np.int64)
 
+
+TECHNOLOGY_SHARE_RATIO = 0.5
+"""Share of the variance of a cooling figure that all sites with the same technology have in common: the
+model of a technology errs alike everywhere, the site's weather and water do not (a choice)."""
+
+COUNTRY_REACH_SHARE_RATIO = 0.5
+"""Share of the variance of reach that the sites of a country have in common: gateways and long links are
+the same, the way to them is not (a choice)."""
+
+# Sites of one price zone read one tariff row, so its error is the same for all of them; likewise carbon of a
+# zone and indices of a country.
 CRITERIA: tuple[Criterion, ...] = (
     Criterion(
         "price",
@@ -66,6 +91,8 @@ CRITERIA: tuple[Criterion, ...] = (
         170.0,
         "price_sd_usd_per_mwh",
         "bare delivered price at the meter: no PUE inside; for interruptible loads the mean price of the hours run",
+        shared_by=("price_zone_id",),
+        shared_ratio=1.0,
     ),
     Criterion(
         "water",
@@ -76,6 +103,8 @@ CRITERIA: tuple[Criterion, ...] = (
         3.0,
         "scarce_water_sd_l_per_kwh",
         "on-site consumption of the chosen technology x difficulty of supply",
+        shared_by=("technology",),
+        shared_ratio=TECHNOLOGY_SHARE_RATIO,
     ),
     Criterion(
         "cooling",
@@ -86,6 +115,8 @@ CRITERIA: tuple[Criterion, ...] = (
         0.40,
         "overhead_sd_mwh_per_mwh",
         "facility energy above IT energy; hours in which a load must stand still for heat count as overhead",
+        shared_by=("technology",),
+        shared_ratio=TECHNOLOGY_SHARE_RATIO,
     ),
     Criterion(
         "latency",
@@ -96,6 +127,8 @@ CRITERIA: tuple[Criterion, ...] = (
         0.0,
         "reach_sd_ratio",
         "demand-weighted share of the market in reach, over the best that any place on land attains",
+        shared_by=("country_iso3",),
+        shared_ratio=COUNTRY_REACH_SHARE_RATIO,
     ),
     Criterion(
         "carbon",
@@ -106,9 +139,20 @@ CRITERIA: tuple[Criterion, ...] = (
         800.0,
         "carbon_sd_kg_per_mwh",
         "grid intensity x PUE; one accounting basis per ranking",
+        shared_by=("carbon_zone_id", "price_zone_id"),
+        shared_ratio=1.0,
     ),
     Criterion(
-        "hazard", "Natural hazard", "hazard_index", "0-10", 0.0, 10.0, "hazard_sd_index", "INFORM for all"
+        "hazard",
+        "Natural hazard",
+        "hazard_index",
+        "0-10",
+        0.0,
+        10.0,
+        "hazard_sd_index",
+        "INFORM for all",
+        shared_by=("country_iso3",),
+        shared_ratio=1.0,
     ),
     Criterion(
         "policy",
@@ -119,6 +163,8 @@ CRITERIA: tuple[Criterion, ...] = (
         0.0,
         "policy_sd_index",
         "plain mean of WGI stability, rule of law and effectiveness, and CPI, each on 0-1",
+        shared_by=("country_iso3",),
+        shared_ratio=1.0,
     ),
     Criterion("capex", "Construction cost", "capex_usd_per_w", "USD/W", 6.0, 16.0, "capex_sd_usd_per_w", ""),
     Criterion(

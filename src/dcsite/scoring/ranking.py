@@ -17,7 +17,7 @@ from dcsite.scoring.criteria import BY_NAME, Criterion, with_anchors
 from dcsite.scoring.weights import Weights, given_weights, swing_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Method = Literal["weighted_sum", "topsis", "promethee"]
 SCORE_SCALE = 100.0
 TIE_SIGMAS = 1.0
-"""Two sites tie when their scores differ by less than this many standard deviations of the difference; the
-errors of two sites are taken as independent (a choice; sites of one price zone are nearer to each other)."""
+"""Two sites tie when their scores differ by less than this many standard deviations of the difference (a
+choice). What their errors have in common, like the tariff row of one price zone, cancels."""
 
 PROMETHEE_INDIFFERENCE = 0.05
 """Difference of two values that PROMETHEE takes for none. [-] (a choice)"""
@@ -324,7 +324,7 @@ def score_frame(
         .reset_index(drop=True)
     )
     table.insert(0, "rank", np.arange(1, len(table) + 1))
-    table.insert(1, "tie_group", _tie_groups(table["score"].to_numpy(), table["score_sd"].to_numpy()))
+    table.insert(1, "tie_group", _tie_groups(table, chosen, weight))
     deviation = values.std(axis=0) * weight
     total_deviation = deviation.sum()
     effective = {
@@ -361,21 +361,62 @@ def _saturation_notes(table: pd.DataFrame, criteria: list[Criterion]) -> tuple[s
                 )
                 if count
             )
-            notes.append(f"{criterion.title}: {beyond} of {len(table)} sites; there the score is flat")
+            notes.append(f"{criterion.title}: {beyond} of {len(table)} sites; there the score is flat.")
     return tuple(notes)
 
 
-def _tie_groups(score: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.int64]:
+_Errors = list[tuple["NDArray[np.float64]", "NDArray[np.int64] | None", float]]
+
+
+def _errors(table: pd.DataFrame, criteria: Sequence[Criterion], weight: NDArray[np.float64]) -> _Errors:
+    """Per criterion: spread of the score [points], groups that share an error, shared part of its variance."""
+    return [
+        (SCORE_SCALE * share * criterion.spread(table), criterion.groups(table), criterion.shared_ratio)
+        for criterion, share in zip(criteria, weight, strict=True)
+    ]
+
+
+def _difference_sd(errors: _Errors, position: int, start: int = 0) -> NDArray[np.float64]:
+    """Standard deviation of the score differences of the rows from ``start`` on to the one at ``position``."""
+    variance = np.zeros(len(errors[0][0]) - start)
+    for spread, groups, shared in errors:
+        variance += spread[start:] ** 2 + spread[position] ** 2
+        if groups is not None:
+            together = groups[start:] == groups[position]
+            variance -= 2.0 * shared * together * spread[start:] * spread[position]
+    if position >= start:
+        variance[position - start] = 0.0
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def difference_sd(
+    table: pd.DataFrame, criteria: Sequence[Criterion], weight: NDArray[np.float64], position: int
+) -> NDArray[np.float64]:
+    """Standard deviation of each site's score difference to the site at ``position``. [points]
+
+    Errors that two sites share (see :class:`Criterion`) cancel in the difference.
+
+    Returns
+    -------
+    ndarray, shape (S,)
+    """
+    return _difference_sd(_errors(table, criteria, weight), position)
+
+
+def _tie_groups(
+    table: pd.DataFrame, criteria: Sequence[Criterion], weight: NDArray[np.float64]
+) -> NDArray[np.int64]:
     """Number groups of sites that the noise of the figures does not tell from the group's first."""
+    score = table["score"].to_numpy(dtype=np.float64)
+    errors = _errors(table, criteria, weight)
     groups = np.zeros(len(score), dtype=np.int64)
-    leader = 0
-    group = 1
-    for position in range(len(score)):
-        noise = TIE_SIGMAS * np.hypot(deviation[leader], deviation[position])
-        if score[leader] - score[position] > noise:
-            leader = position
-            group += 1
-        groups[position] = group
+    leader, group = 0, 1
+    while leader < len(score):
+        noise = TIE_SIGMAS * _difference_sd(errors, leader, leader)
+        apart = score[leader] - score[leader:] > noise + 1e-9
+        end = leader + int(np.argmax(apart)) if apart.any() else len(score)
+        groups[leader:end] = group
+        leader, group = end, group + 1
     return groups
 
 

@@ -6,7 +6,7 @@ only the facts are drawn. Beside it, without chance: best and worst possible ran
 smallest weight move that makes the runner-up win, stability ranges, dominance.
 
 What is drawn together. A fact's error is ``sd * (sqrt(share) * common + sqrt(1 - share) * own)``, where
-``common`` is one standard normal number per group and draw: see :data:`GROUPS`. The own errors of cooling
+``common`` is one standard normal number per group and draw; groups and shares are those of the criteria. The own errors of cooling
 and water are one number per site: a year hotter than usual asks for more of both. The technology of a site
 stays the one that the nominal ranking chose.
 
@@ -42,25 +42,6 @@ REJECTION_ROUNDS = 20
 CHAIN_STEPS_PER_WEIGHT = 60
 TIE = 1e-5
 """Scores (0-1) closer than this count as equal in the exact ranks; ten times what the solver tolerates. [-]"""
-
-TECHNOLOGY_SHARE_RATIO = 0.5
-"""Share of the variance of a cooling figure that all sites with the same technology have in common: the
-model of a technology errs alike everywhere, the site's weather and water do not (a choice)."""
-
-GROUPS: dict[str, tuple[tuple[str, ...], float]] = {
-    "price": (("price_zone_id",), 1.0),
-    "carbon": (("carbon_zone_id", "price_zone_id"), 1.0),
-    "cooling": (("technology",), TECHNOLOGY_SHARE_RATIO),
-    "water": (("technology",), TECHNOLOGY_SHARE_RATIO),
-    "hazard": (("country_iso3",), 1.0),
-    "policy": (("country_iso3",), 1.0),
-}
-"""Criterion to (columns that may group sites, the first present counts; shared part of the variance).
-
-Sites of one price zone read one tariff row, so its error is the same for all of them, likewise carbon of a
-zone and country indices; cooling and water share the error of the technology's model in part. Reach,
-construction cost and time to power err on their own. Sites without a group err on their own.
-"""
 
 WEATHER = ("cooling", "water")
 """Criteria whose own errors are the weather of the site: one number for all of them."""
@@ -149,15 +130,8 @@ def _problem(ranking: Ranking) -> _Problem:
         criterion = ranking.criteria[name]
         figure = frame[criterion.column].to_numpy(dtype=np.float64)
         raw.append((figure - criterion.worst) / (criterion.best - criterion.worst))
-        columns, share = GROUPS.get(name, ((), 0.0))
-        column = next((key for key in columns if key in frame.columns), None)
-        if column is not None:
-            known = frame[column].fillna("").astype(str)
-            alone = known == ""
-            codes, _ = pd.factorize(known.where(~alone, "\0" + frame["site_id"].astype(str)))
-            groups.append((np.asarray(codes, dtype=np.int64), share))
-        else:
-            groups.append(None)
+        codes = criterion.groups(frame)
+        groups.append(None if codes is None else (codes, criterion.shared_ratio))
     return _Problem(
         site_ids=tuple(frame["site_id"].astype(str)),
         names=names,
