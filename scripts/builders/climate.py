@@ -170,7 +170,7 @@ def stations(sources: Path, out: Folder) -> None:
             title=text,
             url_or_repository="",
             license=license_,
-            year=year,
+            year="" if year == "n/a" else year,
             redistributable="yes" if dataset in OPEN else "statistics_only",
         )
     frame["source_id"] = [
@@ -178,6 +178,7 @@ def stations(sources: Path, out: Folder) -> None:
     ]
     frame["has_bins"] = frame["station_id"].isin(shown)
     frame["quality"] = "measured"
+    frame["year"] = frame["year"].replace("n/a", "")
     for column in frame.columns:
         if column.endswith(("_c", "_k", "_m", "_pa", "lat", "lon")) or column.rsplit("_", 1)[-1] in MONTHS:
             frame[column] = frame[column].map(number)

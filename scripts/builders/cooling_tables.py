@@ -6,16 +6,20 @@ resolves them (``dcsite.physics.cooling.INHERITS``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import pandas as pd
 
-from builders.common import Folder, number, read_source
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-if TYPE_CHECKING:
-    from pathlib import Path
+import fit_cooling
+from builders.common import Folder, number, read_source
+from dcsite.data.catalog import DataRoot
+from dcsite.data.tables import Tables
 
 CHOICES = "dcsite-cooling-choices"
+FIT = "dcsite-cooling-fit"
 GROUP = {"air_chiller(_econ)": "air_chiller"}
 """Source rows that serve two technologies are kept under the first; the second inherits them."""
 
@@ -82,11 +86,22 @@ OWN_ROWS: tuple[tuple[str, str, str, str, float, float, float, str, str], ...] =
         "max_km",
         "farthest water that is piped",
         "km",
-        2,
         5,
-        15,
+        20,
+        40,
         "estimate",
         "screening limit, overridable",
+    ),
+    (
+        "once_through",
+        "max_flow_ratio",
+        "largest share of a river's mean flow for 100 MW",
+        "1",
+        0.02,
+        0.1,
+        0.25,
+        "estimate",
+        "screening limit; permits decide",
     ),
     ("once_through", "eff_p", "pump efficiency", "1", 0.6, 0.75, 0.8, "estimate", "as at towers"),
 )
@@ -227,11 +242,99 @@ def facility_classes() -> pd.DataFrame:
     )
 
 
+def tables_for(out: Folder) -> Tables:
+    """Tables under construction; the checkout's climate where this build leaves it alone."""
+    here = out.path.parent
+    built = (here / "climate" / "manifest.json").is_file()
+    return Tables(shipped=DataRoot(here if built else Path(__file__).resolve().parents[2] / "data", "build"))
+
+
+def by_technology(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Technology to its own typical values."""
+    rows: dict[str, dict[str, float]] = {}
+    for technology, symbol, value in zip(frame["technology"], frame["symbol"], frame["typical"], strict=True):
+        rows.setdefault(technology, {})[symbol] = float(value)
+    return rows
+
+
+def fits(sources: Path, out: Folder, parameters: pd.DataFrame) -> None:
+    """Fit to reported site-years and add its two tables."""
+    rows = fit_cooling.development_rows(sources)
+    fitted = fit_cooling.with_physics(tables_for(out), rows, by_technology(parameters))
+    per_technology, common = fit_cooling.fit_tables(fitted)
+    out.source(
+        FIT,
+        publisher="dcsite",
+        title=f"Fit to {len(rows)} reported site-years of {rows['group'].nunique()} sites of Google, Microsoft, "
+        "AWS, Meta and Scaleway, 2013-2025 (scripts/fit_cooling.py)",
+        url_or_repository="scripts/fit_cooling.py",
+        license="Apache-2.0",
+        year=2026,
+        attribution="reported figures: sustainability pages of the operators named",
+    )
+    seen = per_technology["sites"] > 0
+    per_technology = per_technology.assign(
+        source_id=FIT,
+        year="2026",
+        quality=["modeled" if value else "estimate" for value in seen],
+        note=["" if value else "no reported figures: physics with the common offset" for value in seen],
+    )
+    out.table(
+        "cooling_fit",
+        per_technology,
+        key=["technology"],
+        columns={
+            "technology": "cooling technology; labels of reported sites are ours and partly inferred",
+            "sites": "reported sites behind the row",
+            "site_years": "reported site-years behind the row",
+            "pue_mean": "estimate = pue_mean + pue_slope x (modeled PUE - pue_center), before trend and vintage",
+            "pue_center": "see pue_mean",
+            "pue_slope": "share of the modeled effect of climate that is kept",
+            "pue_below": "lower half width of the 80 % interval",
+            "pue_above": "upper half width of the 80 % interval",
+            "pue_sd": "standard deviation of out-of-fold errors, shrunk to that of all rows",
+            "wue_sites": "reported sites with water",
+            "wue_factor": "reported over modeled water at an annual mean of 20 C",
+            "wue_warmth_per_k": "change of that factor per kelvin of annual mean",
+            "wue_low_factor": "lower end of the 80 % interval over the estimate",
+            "wue_high_factor": "upper end of the 80 % interval over the estimate",
+            "source_id": "source",
+            "year": "year of the fit",
+            "quality": "quality",
+            "note": "remark",
+        },
+        license="Apache-2.0",
+        note="What operators report, per technology; see docs/accuracy_cooling.md for its errors.",
+    )
+    common = common.assign(
+        source_id=FIT,
+        year="2026",
+        quality=["estimate" if term == "vintage_legacy" else "modeled" for term in common["term"]],
+    )
+    out.table(
+        "cooling_fit_terms",
+        common,
+        key=["term"],
+        columns={
+            "term": "term",
+            "value": "value",
+            "name": "what it does",
+            "source_id": "source",
+            "year": "year of the fit",
+            "quality": "quality",
+        },
+        license="Apache-2.0",
+        note="Common to all technologies. No reported site is labeled legacy: that shift is an estimate.",
+    )
+
+
 def add(sources: Path, out: Folder) -> None:
     """Add the cooling tables to the profiles folder."""
+    parameters = technologies(sources, out)
+    fits(sources, out, parameters)
     out.table(
         "cooling_technologies",
-        technologies(sources, out),
+        parameters,
         key=["technology", "symbol"],
         columns=COLUMNS,
         license="facts (figures cited)",

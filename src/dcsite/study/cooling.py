@@ -19,6 +19,7 @@ from dcsite.physics.climate import (
     DRY_BULB_NODES,
     HOUR_WEIGHT_H,
     HOURS,
+    HOURS_PER_YEAR,
     LN_VAPOR_NODES,
     MONTHS,
     PRESSURE_NODES_PA,
@@ -46,7 +47,8 @@ from dcsite.physics.cooling import (
     resolve,
     response_table,
 )
-from dcsite.physics.water import source_temperature_c
+from dcsite.physics.reported import ReportedFit, reported_pue, reported_water_factor
+from dcsite.physics.water import once_through_flow, source_temperature_c
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,8 +63,13 @@ CHUNK = 256
 """Points that are worked on at once: bounds memory."""
 DRY_MARGIN_K, WET_MARGIN_K = 2.1, 1.4
 """RMSE of reconstructed design conditions against stations, added by default. [K]"""
+REFERENCE_MW = 100.0
+"""IT power whose once-through flow a river must bear. [MW]"""
 AIR_DRAWN_KW = 30.0
 """Drawn rack power above which air cooling is unusual. [kW]"""
+VINTAGES = ("hyperscale_new", "colo", "legacy")
+DEFAULT_DRY, DEFAULT_HUMID = "air_econ_adiabatic", "water_chiller_tower"
+"""Technology of a place that names none: outdoor air, or chillers where air would need compressors half the year."""
 ALIASES = {"once_through_sea": "once_through", "once_through_river": "once_through"}
 NEEDS_HUMIDITY = tuple(
     name
@@ -246,16 +253,29 @@ def _refusals(
     if technology != "once_through":
         return [""] * count
     kinds = sites["water_kind"].fillna("").astype(str) if "water_kind" in sites else pd.Series([""] * count)
-    column = "water_distance_km"
-    far = sites[column].to_numpy(dtype=float) if column in sites else np.full(count, np.nan)
+
+    def column(name: str) -> NDArray[np.float64]:
+        return sites[name].to_numpy(dtype=float) if name in sites else np.full(count, np.nan)
+
+    far, flow = column("water_distance_km"), column("river_flow_m3_per_s")
+    drawn = once_through_flow(1.1, rise_k=p["dT_src"]) * REFERENCE_MW / 3600.0
     reasons = []
-    for kind, km in zip(kinds, far, strict=True):
+    for kind, km, mean_flow in zip(kinds, far, flow, strict=True):
         if kind in ("", "none"):
-            reasons.append("no river, lake or sea is known at the site (water_kind)")
+            reasons.append("no river or sea is known at the site (water_kind)")
+        elif kind == "lake":
+            reasons.append("once-through needs the sea or a river with a known flow; here is a lake")
         elif not np.isfinite(km):
             reasons.append(f"distance to the {kind} is not known")
         elif km > p["max_km"]:
             reasons.append(f"the {kind} is {km:.1f} km away; once-through is limited to {p['max_km']:g} km")
+        elif kind == "river" and not np.isfinite(mean_flow):
+            reasons.append("the mean flow of the river is not known (river_flow_m3_per_s)")
+        elif kind == "river" and drawn > p["max_flow_ratio"] * mean_flow:
+            reasons.append(
+                f"{REFERENCE_MW:g} MW would draw {drawn:.1f} m3/s, more than {p['max_flow_ratio']:.0%} of the "
+                f"river's {mean_flow:.0f} m3/s"
+            )
         else:
             reasons.append("")
     return reasons
@@ -365,7 +385,10 @@ def _facts_of(
 
 @dataclass(frozen=True)
 class Spread:
-    """How far reported figures lie from the model, for one technology."""
+    """How far reported figures lie from the model, for one technology.
+
+    Half widths of the 80 % interval and standard deviation of PUE; factors on water.
+    """
 
     pue_below: float
     pue_above: float
@@ -378,8 +401,202 @@ class Spread:
 
 
 def spread_of(tables: Tables, technology: str) -> Spread:
-    """Half widths of the 80 % interval and the standard deviation, from the parameter ranges' coverage."""
-    return Spread(0.0, 0.0, 0.0, 1.0, 1.0, 0.0, "modeled", "")
+    """Spread of a technology, from out-of-fold errors on reported site-years."""
+    frame = tables.frame("cooling_fit")
+    row = frame[frame["technology"] == technology].iloc[0]
+    low, high = float(row["wue_low_factor"]), float(row["wue_high_factor"])
+    sites, years = int(row["sites"]), int(row["site_years"])
+    note = (
+        f"modeled; interval from {years} reported site-years of {sites} sites"
+        if sites
+        else "modeled; no reported figures of this technology, interval widened"
+    )
+    return Spread(
+        pue_below=float(row["pue_below"]),
+        pue_above=float(row["pue_above"]),
+        pue_sd=float(row["pue_sd"]),
+        wue_low_factor=low,
+        wue_high_factor=high,
+        # An 80 % interval spans 2 x 1.28 standard deviations of the logarithm.
+        wue_sd_factor=float(np.log(high / low) / 2.563),
+        quality="unverified" if technology == "free_air_crypto" else "modeled" if sites else "estimate",
+        note=note,
+    )
+
+
+# --- what operators report ----------------------------------------------------------------------------
+
+
+def load_fit(tables: Tables) -> ReportedFit:
+    """Fit of reported figures, from its tables."""
+
+    def make() -> ReportedFit:
+        frame = tables.frame("cooling_fit").set_index("technology").loc[list(TECHNOLOGIES)]
+        terms = dict(
+            zip(
+                tables.frame("cooling_fit_terms")["term"],
+                tables.frame("cooling_fit_terms")["value"],
+                strict=True,
+            )
+        )
+        columns = {
+            name: frame[name].to_numpy(dtype=float)
+            for name in ReportedFit.__dataclass_fields__
+            if name not in ("technologies", "trend_ratio", "vintage_shift")
+        }
+        return ReportedFit(
+            technologies=TECHNOLOGIES,
+            trend_ratio=float(terms["trend_ratio"]),
+            vintage_shift={
+                str(term).removeprefix("vintage_"): float(value)
+                for term, value in terms.items()
+                if str(term).startswith("vintage_")
+            },
+            **columns,
+        )
+
+    made: ReportedFit = tables.memo("cooling-reported-fit", make)
+    return made
+
+
+def check_vintage(name: str) -> str:
+    """Vintage from what a user wrote.
+
+    Raises
+    ------
+    UsageError
+        If it is none of ``hyperscale_new, colo, legacy``.
+    """
+    key = name.strip().lower().replace("-", "_")
+    key = {"hyperscale": "hyperscale_new", "new": "hyperscale_new", "colocation": "colo"}.get(key, key)
+    if key not in VINTAGES:
+        message = f"vintage '{name}': unknown"
+        raise UsageError(message, hint=f"one of {', '.join(VINTAGES)}")
+    return key
+
+
+def reported_estimate(
+    tables: Tables,
+    lat: ArrayLike,
+    lon: ArrayLike,
+    technology: Sequence[str],
+    *,
+    vintage: Sequence[str] | None = None,
+    year: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    warming_k: float = 0.0,
+    margin_k: tuple[float, float] | None = None,
+) -> pd.DataFrame:
+    """PUE and water of N places as operators of such halls report them, with 80 % intervals.
+
+    Unlike :func:`cooling_facts` this keeps each technology's own electrical terms: reported means of a
+    technology carry the age and size of the halls that use it.
+
+    Parameters
+    ----------
+    technology : sequence of str
+        Id per place; "" takes outdoor air with pads, or a chiller with towers where outdoor air would need
+        compressors most of the year.
+    vintage : sequence of str, optional
+        ``hyperscale_new``, ``colo``, ``legacy`` or "" per place.
+    year : array_like, optional
+        Year of the figure; NaN takes 2024.
+
+    Returns
+    -------
+    DataFrame
+        ``technology, pue, pue_low, pue_high, pue_design, wue_l_per_kwh, wue_low, wue_high,
+        withdrawal_l_per_kwh`` in the order of the places.
+
+    Raises
+    ------
+    UsageError
+        If a technology or vintage is unknown.
+    DataError
+        If a place lies outside the climate grids.
+    """
+    lat_, lon_ = np.atleast_1d(np.asarray(lat, float)), np.atleast_1d(np.asarray(lon, float))
+    asked = [check_technology(name) if name else "" for name in technology]
+    shifts = load_fit(tables).vintage_shift
+    shift = np.array([shifts[check_vintage(v)] if v else 0.0 for v in vintage or [""] * lat_.size])
+    years = np.full(lat_.size, np.nan) if year is None else np.asarray(year, dtype=float)
+    parts = []
+    for start in range(0, lat_.size, CHUNK):
+        here = slice(start, min(start + CHUNK, lat_.size))
+        climate = place_climate(
+            tables,
+            lat_[here],
+            lon_[here],
+            names=None if names is None else names[here],
+            warming_k=warming_k,
+            margin_k=margin_k,
+        )
+        parts.append(_estimate(tables, climate, asked[here], shift[here], years[here]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def estimate_for_climate(
+    tables: Tables, climate: PlaceClimate, technology: str, *, vintage: str = "", year: float = float("nan")
+) -> pd.DataFrame:
+    """Like :func:`reported_estimate`, for places whose climate is at hand (a user's file)."""
+    count = climate.states.pressure.size
+    shift = load_fit(tables).vintage_shift[check_vintage(vintage)] if vintage else 0.0
+    asked = [check_technology(technology) if technology else ""] * count
+    return _estimate(tables, climate, asked, np.full(count, shift), np.full(count, year))
+
+
+def _estimate(
+    tables: Tables,
+    climate: PlaceClimate,
+    asked: Sequence[str],
+    shift: NDArray[np.float64],
+    years: NDArray[np.float64],
+) -> pd.DataFrame:
+    """Estimates for one chunk of places."""
+    fit, states = load_fit(tables), climate.states
+    rows, settings = technology_rows(tables), Settings()
+    wanted = sorted(set(asked) - {""} | ({DEFAULT_DRY, DEFAULT_HUMID} if "" in asked else set()))
+    annual = annual_means(states, wanted, rows, dict.fromkeys(wanted, settings))
+    chosen = list(asked)
+    for row, name in enumerate(asked):
+        if not name:
+            humid = annual[DEFAULT_DRY].trim_hours[row] > HOURS_PER_YEAR / 2
+            chosen[row] = DEFAULT_HUMID if humid else DEFAULT_DRY
+    index = np.array([TECHNOLOGIES.index(name) for name in chosen], dtype=np.int64)
+    count = len(chosen)
+    physics = {part: np.empty(count) for part in ("pue", "consumption", "withdrawal", "peak")}
+    chosen_ = np.array(chosen)
+    for name in sorted(set(chosen)):
+        own = chosen_ == name
+        for part in ("pue", "consumption", "withdrawal"):
+            physics[part][own] = getattr(annual[name], part)[own]
+        hours = design_responses(name, climate.point, states.pressure, states.month_mean_c, rows, settings)
+        physics["peak"][own] = np.max([response.pue for response in hours], axis=0)[own]
+    pue = reported_pue(fit, index, physics["pue"], year=years, shift=shift)
+    factor = reported_water_factor(fit, index, states.month_mean_c.mean(axis=1))
+    factor = np.where(np.isfinite(factor), factor, fit.wue_factor[index])
+    # Once-through flow is set by the allowed rise, not by habits.
+    drawn = physics["withdrawal"] * np.where(chosen_ == "once_through", 1.0, factor)
+    used = physics["consumption"] * factor
+    if not states.has_vapor:
+        lacking = np.isin(chosen_, NEEDS_HUMIDITY)
+        pue, used, drawn = (np.where(lacking, np.nan, part) for part in (pue, used, drawn))
+    return pd.DataFrame(
+        {
+            "technology": chosen,
+            "pue": pue,
+            "pue_low": np.maximum(pue - fit.pue_below[index], 1.0),
+            "pue_high": pue + fit.pue_above[index],
+            "pue_design": pue + np.maximum(physics["peak"] - physics["pue"], 0.0),
+            "wue_l_per_kwh": used,
+            "wue_low": used * fit.wue_low_factor[index],
+            "wue_high": used * fit.wue_high_factor[index],
+            "withdrawal_l_per_kwh": drawn,
+        }
+    )
+
+
+# --- hours --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -391,7 +608,7 @@ class HourlyCooling:
     pue, water_l_per_kwh, derate_ratio
         Shape (S, H): PUE [-], withdrawal [L/kWh IT], share of the load that heat stops [-].
     month, hour, weight_h
-        Shape (H,): month 0-11, hour of the solar day 0-23, hours per year.
+        Shape (H,): month 1-12, hour of the solar day 0-23, hours per year; days of a month in one order.
     weather_score
         Warmth of the day within its month as a standard normal score, shape (S, H).
     """
@@ -442,7 +659,7 @@ def hourly_pue(
         pue=pue,
         water_l_per_kwh=water,
         derate_ratio=derate,
-        month=month,
+        month=month + 1,
         hour=np.tile(np.arange(HOURS), MONTHS * DAYS),
         weight_h=np.full(YEAR_HOURS, HOUR_WEIGHT_H),
         weather_score=np.broadcast_to(warmth, (len(sites), YEAR_HOURS)),
