@@ -701,8 +701,15 @@ def sources_table(evaluation: Evaluation) -> Table:
     keep = [name for name in names if name in sources]
     keep += [str(name) for name in sources.columns if name not in keep]
     frame = sources[keep].sort_values(keep[0], kind="stable").reset_index(drop=True)
-    table = frame_table(frame, "sources", "Sources and licenses", drop=("url", "publisher"))
-    return replace(table, columns=tuple(replace(column, kind="text") for column in table.columns))
+    hidden = tuple(name for name in ("folder", "accessed", "redistributable") if name in frame)
+    table = frame_table(frame, "sources", "Sources and licenses", drop=("url", "publisher"), hidden=hidden)
+    columns = (
+        replace(column, kind="integer", digits=0)
+        if column.name in ("year", "accessed")
+        else replace(column, kind="text")
+        for column in table.columns
+    )
+    return replace(table, columns=tuple(columns))
 
 
 def assumptions_table(assumptions: Sequence[Assumption]) -> Table:
@@ -735,6 +742,7 @@ def weak_figures_table(
     report_rankings: Mapping[str, Ranking],
     sites: pd.DataFrame | None = None,
     site_ids: Sequence[str] | None = None,
+    sources: pd.DataFrame | None = None,
 ) -> Table:
     """The worst-quality figures that the answer leans on.
 
@@ -771,7 +779,7 @@ def weak_figures_table(
                         "workload": workload,
                     }
                 )
-    names = ["quality", "figure", "source_id", "site_count", "sites"]
+    names = ["quality", "title", "figure", "source", "source_id", "site_count", "sites"]
     if not rows:
         frame = pd.DataFrame(columns=names, dtype=object)
     else:
@@ -780,15 +788,21 @@ def weak_figures_table(
         frame = grouped.agg(site_count="nunique", sites=lambda ids: ", ".join(sorted(set(ids)))).reset_index()
         frame["_worst"] = -frame["quality"].map(QUALITY.index)
         frame = frame.sort_values(["_worst", "figure", "source_id"], kind="stable")
-        frame = frame.drop(columns="_worst").reset_index(drop=True)
+        frame["title"] = [column_of(name).title for name in frame["figure"]]
+        titles = {} if sources is None else dict(zip(sources["source_id"], sources["title"], strict=True))
+        frame["source"] = [str(titles.get(source, "")) or source for source in frame["source_id"]]
+        frame = frame.reset_index(drop=True)[names]
     columns = (
         Column("quality", "Quality", kind="text"),
-        Column("figure", "Figure", kind="text"),
-        Column("source_id", "Source", kind="text"),
+        Column("title", "Figure", kind="text"),
+        Column("figure", "Column", kind="text"),
+        Column("source", "Source", kind="text"),
+        Column("source_id", "Source id", kind="text"),
         Column("site_count", "Sites", "", 0, "integer"),
         Column("sites", "Where", kind="text"),
     )
-    return Table("weak_figures", "Weakest figures the answer leans on", columns, frame, ("source_id",))
+    title = "Weakest figures the answer leans on"
+    return Table("weak_figures", title, columns, frame, ("source",), ("figure", "source_id"))
 
 
 # --- all of a report --------------------------------------------------------------------------------------
@@ -854,7 +868,8 @@ def report_tables(report: Report) -> dict[str, Table]:
         whole = whole.drop_duplicates(["site_id", "workload", "rule"])
         tables.append(excluded_table(whole, sites))
     if report.rankings:
-        tables.append(weak_figures_table(report.rankings, sites, answer_sites(report)))
+        known = report.evaluation.sources if report.evaluation is not None else None
+        tables.append(weak_figures_table(report.rankings, sites, answer_sites(report), known))
     if report.evaluation is not None:
         tables.append(assumptions_table(report.evaluation.assumptions))
         tables.append(vintage_table(report.evaluation))
@@ -881,8 +896,9 @@ def report_notes(report: Report) -> list[str]:
     notes = list(report.notes)
     if report.evaluation is not None:
         notes += report.evaluation.notes
-    for ranking in report.rankings.values():
-        notes += ranking.notes
+    for workload, ranking in report.rankings.items():
+        head = f"{workload}: " if len(report.rankings) > 1 else ""
+        notes += [note if f"'{workload}'" in note else f"{head}{note}" for note in ranking.notes]
     return list(dict.fromkeys(notes))
 
 

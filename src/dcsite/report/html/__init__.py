@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 1_900_000
 """A page is below 2 MB: of very many sites it holds the best, the other files hold all."""
 
+FIRST_NOTES: Final = 4
 SHOWN_ROWS: Final = 40
 """Rows of a long static table; the other files of the report hold all."""
 
@@ -221,7 +222,34 @@ def page_data(report: Report, most_sites: int | None = None) -> dict[str, Any]:
         "start": next(iter(report.comparisons), ""),
         "plan": _plan_mw(report, index),
         "left_out": _left_out(report, kept),
+        "views": _views(),
     }
+
+
+VIEWS: Final = {
+    "World": (figures.SOUTH_DEG, figures.NORTH_DEG, -180.0, 180.0),
+    "North America": (13.0, 62.0, -128.0, -62.0),
+    "Europe": (34.0, 68.0, -24.0, 42.0),
+    "Asia": (-10.0, 54.0, 60.0, 146.0),
+    "South": (-47.0, 14.0, -85.0, 179.0),
+}
+"""Parts of the map to look at: south, north, west, east. [deg]"""
+
+
+def _views() -> list[dict[str, Any]]:
+    views = []
+    for name, (south, north, west, east) in VIEWS.items():
+        lat = np.linspace(south, north, 9)
+        x, y = figures.project(np.concatenate([lat, lat]), np.repeat([west + 1e-6, east - 1e-6], 9))
+        left, top = float(x.min()), float(y.min())
+        wide, high = float(x.max()) - left, float(y.max()) - top
+        # Same shape as the whole map, so that nothing below moves.
+        whole = figures.MAP_WIDTH / figures.map_height()
+        grown_wide, grown_high = max(wide, high * whole), max(high, wide / whole)
+        box = (left - (grown_wide - wide) / 2, top - (grown_high - high) / 2, grown_wide, grown_high)
+        views.append({"name": name, "box": [round(value, 1) for value in box]})
+    views[0]["box"] = [0, 0, figures.MAP_WIDTH, figures.map_height()]
+    return views
 
 
 def _frames(report: Report) -> dict[str, pd.DataFrame]:
@@ -438,8 +466,15 @@ def _notes(report: Report, data: Mapping[str, Any]) -> str:
         )
     if not notes:
         return ""
-    items = "".join(f"<li>{_text(note)}</li>" for note in notes)
-    return f'<section class="note" aria-label="Notes"><ul>{items}</ul></section>'
+    items = [f"<li>{_text(note)}</li>" for note in notes]
+    more = items[FIRST_NOTES:]
+    rest = (
+        f"<details><summary>{len(more)} more notes</summary><ul>{''.join(more)}</ul></details>"
+        if more
+        else ""
+    )
+    first = "".join(items[:FIRST_NOTES])
+    return f'<section class="note" aria-label="Notes"><ul>{first}</ul>{rest}</section>'
 
 
 def table_html(table: Table, *, top: int | None = SHOWN_ROWS, caption: bool = True) -> str:
@@ -594,6 +629,7 @@ _EXPLORE: Final = """<section id="ranking" aria-labelledby="ranking-title">
 <div class="split">
 <div>
 {base}
+<div class="row" id="views" role="group" aria-label="Part of the map"></div>
 <ul class="legend" id="legend" aria-label="Colors of the score parts"></ul>
 </div>
 <div class="controls" role="group" aria-label="Weights">
@@ -711,7 +747,11 @@ def _provenance_section(report: Report, tables: Mapping[str, Table]) -> str:
             table = tables[name]
             inside = table_html(table, top=None)
             parts.append(
-                _details(f"{_text(table.title)} ({len(table.frame)})", inside, is_open=name == "sources")
+                _details(
+                    f"{_text(table.title)} ({len(table.frame)})",
+                    inside,
+                    is_open=len(table.frame) <= SHOWN_ROWS,
+                )
             )
     if facts is not None:
         resolved = json.dumps(facts.scenario.model_dump(mode="json"), ensure_ascii=False, indent=1)

@@ -38,7 +38,7 @@ const shortTitle = (criterion) => criterion.name.replace(/_/g, " ").replace(/^./
 
 // --- state -----------------------------------------------------------------------------------------------
 
-const state = { workload: 0, raw: {}, preset: "default", chosen: [], find: "", sort: "rank", down: false, all: false };
+const state = { workload: 0, raw: {}, preset: "default", chosen: [], find: "", sort: "rank", down: false, all: false, view: 0 };
 let result = null;
 const defaults = new Map();
 
@@ -86,6 +86,7 @@ function hashOfState() {
   if (state.find) put("find", state.find);
   if (state.sort !== "rank" || state.down) put("sort", (state.down ? "-" : "") + state.sort);
   if (state.all) put("all", "1");
+  if (state.view) put("view", data.views[state.view].name);
   return parts.join("&");
 }
 
@@ -114,6 +115,7 @@ function stateOfHash(text) {
   state.sort = sort.replace(/^-/, "");
   if (!COLUMNS.some((column) => column.key === state.sort)) { state.sort = "rank"; state.down = false; }
   state.all = asked.get("all") === "1";
+  state.view = Math.max(0, data.views.findIndex(({ name }) => name === asked.get("view")));
   return true;
 }
 
@@ -227,7 +229,13 @@ function buildMap() {
 function drawMap() {
   const group = byId("spots");
   // On a narrow screen the map shrinks; circles and numbers do not shrink with it.
-  const zoom = Math.min(2.2, Math.max(1, 640 / (byId("map").clientWidth || 640)));
+  const { box } = data.views[state.view];
+  const shrunk = Math.min(2.2, Math.max(1, 640 / (byId("map").clientWidth || 640)));
+  const zoom = (shrunk * box[2]) / data.views[0].box[2];
+  byId("map").setAttribute("viewBox", box.join(" "));
+  byId("views").replaceChildren(...data.views.map(({ name }, place) => el("button", {
+    type: "button", class: "small-button", "aria-pressed": String(place === state.view), onclick: () => { state.view = place; draw(); },
+  }, name)));
   const found = new Map(result ? result.rows.map((row) => [row.site, row]) : []);
   const shown = new Set(result ? matching().map((row) => row.site) : []);
   const order = [...spots].sort(([a], [b]) => (found.get(b)?.rank ?? Infinity) - (found.get(a)?.rank ?? Infinity));
@@ -242,6 +250,7 @@ function drawMap() {
     const score = row ? row.score : 0;
     circle.setAttribute("r", (zoom * (top ? 8 : 2.4 + 3 * (score / 100))).toFixed(1));
     circle.setAttribute("fill-opacity", (top ? 0.55 + 0.4 * (score / 100) : 0.25 + 0.7 * (score / 100)).toFixed(2));
+    circle.style.setProperty("stroke-width", String(zoom * (mw !== undefined || state.chosen.includes(site) ? 2.3 : 1)));
     number.style.setProperty("font-size", `${9 * zoom}px`);
     number.setAttribute("y", (data.sites[site].y + 3.2 * zoom).toFixed(1));
     number.textContent = top && shown.has(site) ? String(row.rank) : "";
@@ -458,7 +467,7 @@ function start() {
   byId("find").addEventListener("input", (event) => { state.find = event.target.value; draw(); });
   byId("all").addEventListener("click", () => { state.all = !state.all; draw(); });
   byId("reset").addEventListener("click", () => {
-    Object.assign(state, { chosen: [...data.chosen], find: "", sort: "rank", down: false, all: false });
+    Object.assign(state, { chosen: [...data.chosen], find: "", sort: "rank", down: false, all: false, view: 0 });
     takePreset("default");
     draw();
   });
