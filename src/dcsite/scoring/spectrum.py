@@ -320,10 +320,10 @@ def spectrum(
     notes = []
     if evaluation.scenario.score.weights is not None:
         notes.append(
-            "the spectrum uses derived weights; the weights given in the scenario have no worth in USD"
+            "The spectrum uses derived weights; the weights given in the scenario have no worth in USD."
         )
     if worth_now == 0:
-        notes.append("the profile gives latency no worth: rack power changes no winner")
+        notes.append("The profile gives latency no worth: rack power changes no winner.")
     return Spectrum(
         workload=workload,
         profile=profile.name,

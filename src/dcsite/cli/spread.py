@@ -1,0 +1,255 @@
+"""Commands that show how an answer moves: ``spectrum`` and ``robust``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from dcsite.cli.options import (
+    AtOption,
+    DataDirOption,
+    ForceOption,
+    Format,
+    FormatOption,
+    OutOption,
+    ScenarioOption,
+    SeedOption,
+    SitesOption,
+    UsersOption,
+    WeightsOption,
+)
+from dcsite.cli.output import emit_result, say, width
+
+if TYPE_CHECKING:
+    from dcsite.data.tables import Tables
+    from dcsite.spec.scenario import Scenario
+
+ChartOption = Annotated[
+    Optional[Path],  # noqa: UP045  (typer reads it at run time on 3.11)
+    typer.Option("--chart", help="Also draw it: a file ending in .svg."),
+]
+WhereOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--where", help="Keep sites that fit: country=USA|CAN,tag=ai."),
+]
+WorkloadOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--workload", help="Workload of the scenario; default the first that fits."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("spectrum")(spectrum)
+    app.command("robust")(robust)
+
+
+def asked_scenario(
+    tables: "Tables",
+    *,
+    profile: str,
+    scenario: Path | None,
+    users: str | None,
+    sites: str | None = None,
+    only: list[str] | None = None,
+    weights: str | None = None,
+    where: str | None = None,
+) -> "Scenario":
+    """Scenario of one load from options, or a file with its options replaced."""
+    from dcsite.cli.ranking import base_scenario, profile_names
+    from dcsite.study.quick import quick_scenario, weights_of, where_of
+
+    base = base_scenario(scenario)
+    return quick_scenario(
+        profiles=[] if base else profile_names(tables, profile),
+        users=users,
+        sites_file=sites,
+        only=only or None,
+        where=where_of(where),
+        weights=weights_of(weights),
+        base=base,
+    )
+
+
+def draw_chart(result: object, chart: Path | None, *, force: bool) -> None:
+    """Write the picture of a result.
+
+    Raises
+    ------
+    UsageError
+        If the file does not end in .svg, or exists without ``--force``.
+    """
+    if chart is None:
+        return
+    from dcsite.errors import UsageError
+    from dcsite.report.figures import picture_svg
+    from dcsite.report.plain import whole_file
+
+    if chart.suffix.lower() != ".svg":
+        message = f"--chart {chart}: must end in .svg"
+        raise UsageError(message)
+    picture = picture_svg(result)
+    if picture is None:
+        message = f"--chart {chart}: there is nothing to draw"
+        raise UsageError(message)
+    with whole_file(chart, force=force) as temporary:
+        temporary.write_text(picture, encoding="utf-8")
+    say(f"wrote {chart}")
+
+
+def spectrum(
+    sites_named: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[SITES]...", help="Sites by id or part of their name; default all."),
+    ] = None,
+    profile: Annotated[
+        str, typer.Option("--profile", "-p", help="Workload profile (dcsite profiles list).")
+    ] = "cloud",
+    users: UsersOption = None,
+    worth_max: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            "--worth-max", help="End of the worth axis [USD per rack-year]; default twice the profile's."
+        ),
+    ] = None,
+    rack_max: Annotated[
+        float, typer.Option("--rack-max", help="End of the rack-power axis, over the profile's rack.")
+    ] = 16.0,
+    where: WhereOption = None,
+    sites: SitesOption = None,
+    at: AtOption = None,
+    scenario: ScenarioOption = None,
+    workload: WorkloadOption = None,
+    chart: ChartOption = None,
+    output_format: FormatOption = Format.table,
+    out: OutOption = None,
+    force: ForceOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Find who wins as latency gains worth or racks gain power, with exact break points.
+
+    Example: dcsite spectrum --users USA --where country=USA --chart spectrum.svg
+    """
+    from dcsite.data.tables import load_tables
+    from dcsite.report.frames import frame_table
+    from dcsite.report.terminal import paragraph, table_text
+    from dcsite.study.evaluating import evaluate
+    from dcsite.study.spectrum import spectrum as find_spectrum
+    from dcsite.study.spectrum import with_reach
+
+    tables = load_tables(data_dir)
+    asked = asked_scenario(
+        tables,
+        profile=profile,
+        scenario=scenario,
+        users=users,
+        sites=sites,
+        only=list(sites_named or []),
+        where=where,
+    )
+    evaluation = evaluate(with_reach(asked), tables, points=tuple(at or ()))
+    found = find_spectrum(
+        evaluation,
+        tables,
+        workload=workload,
+        worth_max_usd_per_rack_year=worth_max,
+        rack_factor_max=rack_max,
+    )
+    frame = found.table
+    title = (
+        f"Who wins for {found.workload} (profile {found.profile}: {found.rack_kw:g} kW racks, latency worth "
+        f"{found.worth_now_usd_per_rack_year:,.0f} USD per rack-year)"
+    )
+    shown = frame.drop(columns=["sentence", "unit"])
+    parts = [f"{title}\n\n", table_text(frame_table(shown, "spectrum", title, drop=("name",)), width()), "\n"]
+    parts += [paragraph(sentence, width()) for sentence in (*frame["sentence"], *found.notes)]
+    draw_chart(found, chart, force=force)
+    emit_result(found, "".join(parts), output_format, out, evaluation=evaluation, title=title, force=force)
+
+
+def robust(
+    profile: Annotated[
+        str, typer.Option("--profile", "-p", help="Workload profile (dcsite profiles list).")
+    ] = "cloud",
+    users: UsersOption = None,
+    draws: Annotated[int, typer.Option("--draws", min=1, max=1_000_000, help="Number of draws.")] = 10_000,
+    seed: SeedOption = 0,
+    weights: WeightsOption = None,
+    around: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            "--around",
+            help="Draw weights around the nominal ones: 5 is loose, 20 the default, 100 close.",
+        ),
+    ] = None,
+    any_weights: Annotated[
+        bool, typer.Option("--any-weights", help="Draw all weights alike, whatever the nominal ones.")
+    ] = False,
+    weights_intervals: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--weights-intervals", help="Draw weights within: price=0.2..0.5,latency=0..0.3."),
+    ] = None,
+    facts: Annotated[
+        bool, typer.Option("--facts/--no-facts", help="Draw the facts within their uncertainty too.")
+    ] = True,
+    top: Annotated[int, typer.Option("--top", min=1, help="Rows to print.")] = 15,
+    where: WhereOption = None,
+    sites: SitesOption = None,
+    at: AtOption = None,
+    scenario: ScenarioOption = None,
+    workload: WorkloadOption = None,
+    chart: ChartOption = None,
+    output_format: FormatOption = Format.table,
+    out: OutOption = None,
+    force: ForceOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Say how sure a ranking is: shares of ranks over drawn weights and facts, exact ranks, what flips it.
+
+    Example: dcsite robust --profile ai-training --draws 10000 --top 10
+    """
+    from dcsite.data.tables import load_tables
+    from dcsite.errors import UsageError
+    from dcsite.report.frames import frame_table
+    from dcsite.report.terminal import paragraph, table_text
+    from dcsite.study.evaluating import evaluate
+    from dcsite.study.ranking import rank
+    from dcsite.study.robust import AROUND, intervals_of, of_ranking, robust_sentences
+
+    if sum([around is not None, any_weights, weights_intervals is not None]) > 1:
+        message = "--around, --any-weights and --weights-intervals exclude each other"
+        raise UsageError(message)
+    intervals = intervals_of(weights_intervals)
+    if around is None and not any_weights and intervals is None:
+        around = AROUND
+    tables = load_tables(data_dir)
+    asked = asked_scenario(
+        tables, profile=profile, scenario=scenario, users=users, sites=sites, weights=weights, where=where
+    )
+    evaluation = evaluate(asked, tables, points=tuple(at or ()))
+    ranking = rank(evaluation, workload=workload)
+    result = of_ranking(ranking, draws, seed, concentration=around, intervals=intervals, facts=facts)
+    title = f"How sure the ranking for {result.workload} is ({draws:,} draws, seed {seed})"
+    columns = [
+        "rank",
+        "site_id",
+        "first_ratio",
+        "top3_ratio",
+        "top10_ratio",
+        "rank_p05",
+        "rank_p95",
+        "confidence_ratio",
+        "best_rank",
+        "worst_rank",
+        "dominated_by",
+    ]
+    table = frame_table(
+        result.table[columns],
+        "robustness",
+        title,
+        drop=("dominated_by", "confidence_ratio", "top10_ratio", "top3_ratio"),
+    )
+    parts = [f"{title}\n\n", table_text(table, width(), top=top), "\n"]
+    parts += [paragraph(sentence, width()) for sentence in robust_sentences(result, ranking)]
+    draw_chart(result, chart, force=force)
+    emit_result(result, "".join(parts), output_format, out, evaluation=evaluation, title=title, force=force)
