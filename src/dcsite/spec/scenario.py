@@ -52,7 +52,7 @@ class SiteOverride(Model):
     water_m3_per_year: NonNegative | None = None
     water_m3_per_hour: NonNegative | None = None
     water_group: str | None = None
-    price_usd_per_mwh: Annotated[float, Field(gt=-50, le=600)] | None = None
+    price_usd_per_mwh: Annotated[float, Field(strict=True, gt=-50, le=600)] | None = None
     carbon_g_per_kwh: NonNegative | None = None
     capex_usd_per_mw: NonNegative | None = None
     equipment_tax_ratio: NonNegative | None = Field(
@@ -107,16 +107,16 @@ class AcceleratorTier(Model):
 class Limits(Model):
     """Limits of the portfolio as a whole."""
 
-    max_sites: Annotated[int, Field(ge=1)] | None = None
-    min_sites: Annotated[int, Field(ge=0)] | None = None
+    max_sites: Annotated[int, Field(strict=True, ge=1)] | None = None
+    min_sites: Annotated[int, Field(strict=True, ge=0)] | None = None
     min_site_mw: NonNegative = 0.0
-    max_technologies_per_site: Annotated[int, Field(ge=1)] | None = None
+    max_technologies_per_site: Annotated[int, Field(strict=True, ge=1)] | None = None
     budget_usd: Positive | None = None
     budget_carry: bool = False
     carbon_kg_per_mwh: NonNegative | None = Field(None, description="emissions per IT-MWh [kg/MWh]")
     carbon_t_per_year: NonNegative | None = None
     n_minus_1: Literal["site", "zone", "country"] | None = None
-    max_share_per_zone: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_share_per_zone: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
     zone: Literal["site", "zone", "country"] = Field(
         "zone", description="what a failure zone or share zone is"
     )
@@ -140,7 +140,7 @@ class Objective(Model):
     after_tax: bool = Field(
         False, description="cost after corporate tax: operation x (1 - tax), capital less its depreciation"
     )
-    depreciation_years: Annotated[int, Field(ge=1, le=60)] | None = Field(
+    depreciation_years: Annotated[int, Field(strict=True, ge=1, le=60)] | None = Field(
         None, description="straight-line depreciation for after_tax; default: the horizon"
     )
 
@@ -148,9 +148,9 @@ class Objective(Model):
 class Solver(Model):
     """How far the proof goes."""
 
-    gap: Annotated[float, Field(ge=0, lt=1)] = 0.001
+    gap: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.001
     time_limit_s: Positive | None = 60.0
-    node_limit: Annotated[int, Field(ge=1)] | None = None
+    node_limit: Annotated[int, Field(strict=True, ge=1)] | None = None
     module_mw: Positive | None = None
     technologies: Literal["all", "best"] = "all"
 
@@ -180,7 +180,7 @@ class Score(Model):
 class Period(Model):
     """One phase of a build-out."""
 
-    start: Annotated[int, Field(ge=2000, le=2100)]
+    start: Annotated[int, Field(strict=True, ge=2000, le=2100)]
     budget_usd: Positive | None = None
 
 
@@ -189,8 +189,8 @@ class Scenario(Model):
 
     format: Literal[1]
     title: str = ""
-    discount_rate: Annotated[float, Field(gt=-0.5, lt=1)] = 0.08
-    horizon_years: Annotated[int, Field(ge=1, le=60)] = 15
+    discount_rate: Annotated[float, Field(strict=True, gt=-0.5, lt=1)] = 0.08
+    horizon_years: Annotated[int, Field(strict=True, ge=1, le=60)] = 15
     rules: str = Field("us-2026-01", description="export rule set")
     operator_hq: Iso3 = "USA"
     licenses: Literal["assume-granted", "assume-denied"] | License = "assume-granted"
@@ -204,14 +204,16 @@ class Scenario(Model):
     user_network: Literal["public", "cloud"] = "public"
     access: str | None = Field(None, description="last mile of the users, e.g. ftth, cable, mobile_5g")
     rtt_reference: str | None = Field(None, description="own RTT measurements (CSV)")
-    demand_points: Annotated[int, Field(ge=100, le=10_050)] = Field(
+    demand_points: Annotated[int, Field(strict=True, ge=100, le=10_050)] = Field(
         300, description="demand points in the optimizer"
     )
     allow_risk: bool = Field(False, description="keep sites that the default risk filter drops")
     ignore_unverified: bool = Field(False, description="lift exclusions that rest on unverified rows")
-    by: Annotated[int, Field(ge=2000, le=2100)] | None = Field(None, description="power needed by this year")
-    as_of_year: Annotated[int, Field(ge=2000, le=2100)] = 2026
-    price_year: Annotated[int, Field(ge=2020, le=2025)] | None = Field(
+    by: Annotated[int, Field(strict=True, ge=2000, le=2100)] | None = Field(
+        None, description="power needed by this year"
+    )
+    as_of_year: Annotated[int, Field(strict=True, ge=2000, le=2100)] = 2026
+    price_year: Annotated[int, Field(strict=True, ge=2020, le=2025)] | None = Field(
         None,
         description="market year that prices follow as far as contracts pass it through; none: as listed",
     )
@@ -224,7 +226,7 @@ class Scenario(Model):
     water_doubling_km: Positive = Field(
         50.0, description="distance to water at which the effort of supply doubles [km]; a choice"
     )
-    desalination_factor: Annotated[float, Field(ge=1)] = Field(
+    desalination_factor: Annotated[float, Field(strict=True, ge=1)] = Field(
         2.0, description="effort of salt water against fresh water in the score [-]; a choice"
     )
     land_m2_per_mw: NonNegative = Field(

@@ -14,9 +14,9 @@ from dcsite.spec.base import Model
 
 FacilityClass = Literal["hyperscale_new", "colo", "legacy", "none"]
 CustomerClass = Literal["large_industrial", "industrial", "commercial", "crypto"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
+Positive = Annotated[float, Field(strict=True, gt=0)]
+NonNegative = Annotated[float, Field(strict=True, ge=0)]
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 
 
@@ -33,12 +33,14 @@ class Profile(Model):
     name: Name
     title: str = ""
     rack_kw: Positive = Field(description="rated IT power of one rack [kW]")
-    load_factor: Annotated[float, Field(gt=0, le=1)] = Field(description="mean over rated IT power [-]")
+    load_factor: Annotated[float, Field(strict=True, gt=0, le=1)] = Field(
+        description="mean over rated IT power [-]"
+    )
     interruptible_fraction: Fraction = Field(0.0, description="share of the load that may stop [-]")
     break_even_usd_per_mwh: NonNegative | None = Field(
         None, description="worth of running the interruptible part for one IT-MWh [USD/MWh]"
     )
-    max_availability: Annotated[float, Field(gt=0, le=1)] = Field(
+    max_availability: Annotated[float, Field(strict=True, gt=0, le=1)] = Field(
         1.0, description="largest share of hours in which the interruptible part may run [-]"
     )
     pass_through: Fraction = Field(0.0, description="share of the energy price that follows the market [-]")
@@ -51,7 +53,7 @@ class Profile(Model):
     soft_rtt_ms: Positive | None = Field(None, description="RTT that users still accept [ms]")
     hard_rtt_ms: Positive | None = Field(None, description="RTT beyond which the service fails [ms]")
     technologies: tuple[str, ...] = Field(description="cooling technologies that suit the load")
-    supply_c: Annotated[float, Field(ge=10, le=60)] = Field(
+    supply_c: Annotated[float, Field(strict=True, ge=10, le=60)] = Field(
         27.0, description="highest supply temperature [C]"
     )
     liquid_share: Fraction = Field(0.0, description="share of the heat that goes to liquid [-]")
@@ -59,7 +61,7 @@ class Profile(Model):
     survive_fraction: Fraction = Field(0.0, description="share to keep when a failure zone is lost [-]")
     accelerators_per_mw: NonNegative = Field(0.0, description="export-controlled accelerators per MW IT")
     customer_class: CustomerClass = Field("large_industrial", description="tariff class")
-    peak_factor: Annotated[float, Field(gt=0, le=1.5)] = Field(
+    peak_factor: Annotated[float, Field(strict=True, gt=0, le=1.5)] = Field(
         1.0, description="peak over rated IT power [-]"
     )
     capex_factor: Positive = Field(1.0, description="shell and plant cost over a standard hall [-]")
@@ -92,7 +94,7 @@ class Workload(Model):
     demand: Literal["spending", "users"] = Field("spending", description="weight of a demand point")
     max_rtt_ms: Positive | None = Field(None, description="RTT limit of the covered share [ms]")
     hard_rtt_ms: Positive | None = Field(None, description="RTT that nobody may exceed [ms]")
-    coverage: Annotated[float, Field(gt=0, le=1)] = Field(
+    coverage: Annotated[float, Field(strict=True, gt=0, le=1)] = Field(
         1.0, description="share of demand within max_rtt_ms [-]"
     )
     mean_rtt_ms: Positive | None = Field(None, description="limit of the demand-weighted mean RTT [ms]")
@@ -100,8 +102,10 @@ class Workload(Model):
         "p50", description="compare limits with the P50 or P90 of the model"
     )
     min_block_mw: NonNegative = Field(0.0, description="smallest amount at a site that is used [MW]")
-    max_sites: Annotated[int, Field(ge=1)] | None = Field(None, description="most sites for this load")
-    max_share_per_zone: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_sites: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        None, description="most sites for this load"
+    )
+    max_share_per_zone: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
     optional: bool = Field(False, description="place it only where it earns")
     sheds_at_peak: bool = Field(
         False, description="the load stops at the billed peak, so it pays no demand charge beyond the minimum"
@@ -111,15 +115,15 @@ class Workload(Model):
     residency: str | tuple[str, ...] | None = Field(
         None, description="ISO3 codes or 'EU': where data must stay"
     )
-    accelerators: Annotated[int, Field(ge=0)] | None = Field(
+    accelerators: Annotated[int, Field(strict=True, ge=0)] | None = Field(
         None, description="accelerators in all, for export rules"
     )
     # overrides of the profile
     rack_kw: Positive | None = None
-    load_factor: Annotated[float, Field(gt=0, le=1)] | None = None
+    load_factor: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
     interruptible_fraction: Fraction | None = None
     break_even_usd_per_mwh: NonNegative | None = None
-    max_availability: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_availability: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
     pass_through: Fraction | None = None
     latency_worth_usd_per_rack_year: NonNegative | None = None
     reach_full_ms: Positive | None = None
@@ -127,13 +131,13 @@ class Workload(Model):
     target_rtt_ms: Positive | None = None
     soft_rtt_ms: Positive | None = None
     technologies: tuple[str, ...] | None = None
-    supply_c: Annotated[float, Field(ge=10, le=60)] | None = None
+    supply_c: Annotated[float, Field(strict=True, ge=10, le=60)] | None = None
     liquid_share: Fraction | None = None
     facility_class: FacilityClass | None = None
     survive_fraction: Fraction | None = None
     accelerators_per_mw: NonNegative | None = None
     customer_class: CustomerClass | None = None
-    peak_factor: Annotated[float, Field(gt=0, le=1.5)] | None = None
+    peak_factor: Annotated[float, Field(strict=True, gt=0, le=1.5)] | None = None
     capex_factor: Positive | None = None
     fixed_om_ratio: NonNegative | None = None
     it_hardware_usd_per_mw: NonNegative | None = None
