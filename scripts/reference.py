@@ -107,6 +107,8 @@ def default(field: Any) -> str:  # noqa: ANN401
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(f'{part:g}' for part in value)}]"
     return f'"{value}"' if isinstance(value, str) else f"{value:g}"
 
 

@@ -11,8 +11,8 @@ from dcsite.constants import AHP_RANDOM_INDEX
 from dcsite.errors import UsageError
 from dcsite.scoring.criteria import MAIN, with_anchors
 from dcsite.scoring.pairwise import ahp_weights, judgment_matrix
-from dcsite.scoring.weights import given_weights, mwh_per_rack_year, swing_weights
-from scoring_fixture import CLOUD, INFERENCE, TRAINING
+from dcsite.scoring.weights import given_weights, mwh_per_rack_year, scenario_weights, swing_weights
+from scoring_fixture import CLOUD, FIGURES, INFERENCE, TRAINING, evaluation_of
 
 
 def test_four_times_the_rack_power_takes_latency_from_a_half_to_a_fifth():
@@ -47,6 +47,22 @@ def test_derived_weights_sum_to_one_and_latency_falls_with_rack_power(rack_kw, l
     assert not weights.given
     denser = swing_weights(profile.model_copy(update={"rack_kw": 2 * rack_kw}), water_value_usd_per_m3=water)
     assert denser.weight["latency"] <= weights.weight["latency"]
+
+
+def test_the_reference_figures_of_a_scenario_count():
+    scenario = evaluation_of(
+        [{"site_id": "xx-a", **dict.fromkeys(FIGURES, 0.5)}],
+        water_value_usd_per_m3=6.0,
+        score={"price_ref_usd_per_mwh": 100.0, "pue_ref": 1.5},
+    ).scenario
+    plain, changed = (
+        swing_weights(CLOUD).swing_usd_per_rack_year,
+        scenario_weights(CLOUD, scenario).swing_usd_per_rack_year,
+    )
+    assert changed["price"] / plain["price"] == pytest.approx(1.5 / 1.2)
+    assert changed["cooling"] / plain["cooling"] == pytest.approx(100 / 80)
+    assert changed["water"] / plain["water"] == pytest.approx(2)
+    assert changed["latency"] == plain["latency"]
 
 
 def test_wider_anchors_weigh_more():

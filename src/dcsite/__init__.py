@@ -24,6 +24,8 @@ _EXPORTS: dict[str, str] = {
     "evaluate": "dcsite.study.evaluating",
     "rank": "dcsite.study.ranking",
     "compare": "dcsite.study.ranking",
+    "spectrum": "dcsite.study.spectrum",
+    "robustness": "dcsite.study.robust",
     "write_report": "dcsite.report.export",
 }
 

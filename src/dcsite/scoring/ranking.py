@@ -14,7 +14,7 @@ import pandas as pd
 
 from dcsite.errors import DcsiteError, UsageError
 from dcsite.scoring.criteria import BY_NAME, Criterion, with_anchors
-from dcsite.scoring.weights import Weights, given_weights, swing_weights
+from dcsite.scoring.weights import Weights, given_weights, scenario_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -187,12 +187,7 @@ def rank(
     has_users = workload in evaluation.markets
     notes: list[str] = []
     if asked is None:
-        derived = swing_weights(
-            profile,
-            criteria=criteria,
-            has_users=has_users,
-            water_value_usd_per_m3=scenario.water_value_usd_per_m3,
-        )
+        derived = scenario_weights(profile, scenario, criteria=criteria, has_users=has_users)
     else:
         derived = given_weights(asked)
         if not has_users and derived.weight.get("latency", 0.0) > 0:

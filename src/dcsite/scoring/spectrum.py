@@ -18,7 +18,7 @@ import pandas as pd
 from dcsite.errors import DcsiteError, UsageError
 from dcsite.scoring.criteria import MAIN, with_anchors
 from dcsite.scoring.ranking import best_technology, eligible_rows, with_names, workload_name
-from dcsite.scoring.weights import Weights, swing_weights
+from dcsite.scoring.weights import Weights, scenario_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,12 +205,7 @@ def _lines_of(
 ) -> _Lines:
     """Lines of the sites: swings at the rack power of ``like`` (default: the evaluation's own profile)."""
     profile = like or evaluation.profiles[workload]
-    derived = swing_weights(
-        profile,
-        criteria=criteria,
-        has_users=True,
-        water_value_usd_per_m3=evaluation.scenario.water_value_usd_per_m3,
-    )
+    derived = scenario_weights(profile, evaluation.scenario, criteria=criteria)
     swing = dict(derived.swing_usd_per_rack_year)
     # Reach is needed whatever it is worth: the axis gives it every worth.
     needed = Weights({name: 1.0 if name == "latency" or swing[name] > 0 else 0.0 for name in MAIN}, swing)

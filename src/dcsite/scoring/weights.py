@@ -14,6 +14,7 @@ import numpy as np
 
 from dcsite.errors import UsageError
 from dcsite.scoring.criteria import BY_NAME, MAIN, Criterion
+from dcsite.spec.scenario import Scenario, Score
 from dcsite.units import HOURS_PER_YEAR, KW_PER_MW
 
 if TYPE_CHECKING:
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 
     from dcsite.spec.workload import Profile
 
-PRICE_REF_USD_PER_MWH = 80.0
-"""Price at which overhead energy is valued in the weights (a choice; near the US industrial mean)."""
+PRICE_REF_USD_PER_MWH: float = Score.model_fields["price_ref_usd_per_mwh"].default
+"""Price at which overhead energy is valued in the weights, unless the scenario says otherwise."""
 
-PUE_REF = 1.2
-"""PUE at which price is valued in the weights (a choice)."""
+PUE_REF: float = Score.model_fields["pue_ref"].default
+"""PUE at which price is valued in the weights, unless the scenario says otherwise."""
 
-WATER_VALUE_USD_PER_M3 = 3.0
-"""Value of scarcity-weighted water in the weights (a choice)."""
+WATER_VALUE_USD_PER_M3: float = Scenario.model_fields["water_value_usd_per_m3"].default
+"""Value of scarcity-weighted water in the weights, unless the scenario says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def swing_weights(
     criteria: Mapping[str, Criterion] = BY_NAME,
     has_users: bool = True,
     water_value_usd_per_m3: float = WATER_VALUE_USD_PER_M3,
+    price_ref_usd_per_mwh: float = PRICE_REF_USD_PER_MWH,
+    pue_ref: float = PUE_REF,
 ) -> Weights:
     """Derive the default weights of a profile.
 
@@ -79,6 +82,8 @@ def swing_weights(
     ----------
     has_users
         Whether the workload has a market; without one the latency swing is 0.
+    water_value_usd_per_m3, price_ref_usd_per_mwh, pue_ref
+        Reference figures; those of a scenario come through :func:`scenario_weights`.
 
     Returns
     -------
@@ -89,16 +94,16 @@ def swing_weights(
     mwh = mwh_per_rack_year(profile)
     span = {name: abs(criteria[name].worst - criteria[name].best) for name in MAIN}
     swing = {
-        "price": span["price"] * mwh * PUE_REF,
+        "price": span["price"] * mwh * pue_ref,
         "water": span["water"] * water_value_usd_per_m3 * mwh,
-        "cooling": span["cooling"] * PRICE_REF_USD_PER_MWH * mwh,
+        "cooling": span["cooling"] * price_ref_usd_per_mwh * mwh,
         "latency": profile.latency_worth_usd_per_rack_year * span["latency"] if has_users else 0.0,
     }
     total = sum(swing.values())
     lines = (
         f"{profile.rack_kw:g} kW per rack x load factor {profile.load_factor:g} x 8,760 h = {mwh:,.1f} MWh IT per rack-year",
-        f"price: {span['price']:g} USD/MWh x {mwh:,.1f} MWh x PUE {PUE_REF:g} = {swing['price']:,.0f} USD per rack-year",
-        f"cooling: {span['cooling']:g} MWh/MWh x {PRICE_REF_USD_PER_MWH:g} USD/MWh x {mwh:,.1f} MWh = "
+        f"price: {span['price']:g} USD/MWh x {mwh:,.1f} MWh x PUE {pue_ref:g} = {swing['price']:,.0f} USD per rack-year",
+        f"cooling: {span['cooling']:g} MWh/MWh x {price_ref_usd_per_mwh:g} USD/MWh x {mwh:,.1f} MWh = "
         f"{swing['cooling']:,.0f} USD per rack-year",
         f"water: {span['water']:g} L/kWh x {water_value_usd_per_m3:g} USD/m3 x {mwh:,.1f} MWh = "
         f"{swing['water']:,.0f} USD per rack-year",
@@ -107,12 +112,32 @@ def swing_weights(
     return Weights({name: value / total for name, value in swing.items()}, swing, lines)
 
 
+def scenario_weights(
+    profile: Profile,
+    scenario: Scenario,
+    *,
+    criteria: Mapping[str, Criterion] = BY_NAME,
+    has_users: bool = True,
+) -> Weights:
+    """Derive the weights of a profile with the reference figures of a scenario."""
+    return swing_weights(
+        profile,
+        criteria=criteria,
+        has_users=has_users,
+        water_value_usd_per_m3=scenario.water_value_usd_per_m3,
+        price_ref_usd_per_mwh=scenario.score.price_ref_usd_per_mwh,
+        pue_ref=scenario.score.pue_ref,
+    )
+
+
 def generalized_cost_usd_per_rack_year(
     frame: pd.DataFrame,
     profile: Profile,
     *,
     has_users: bool = True,
     water_value_usd_per_m3: float = WATER_VALUE_USD_PER_M3,
+    price_ref_usd_per_mwh: float = PRICE_REF_USD_PER_MWH,
+    pue_ref: float = PUE_REF,
 ) -> NDArray[np.float64]:
     """What a site costs a rack in a year, less what nearness to users is worth. [USD per rack-year]
 
@@ -134,8 +159,8 @@ def generalized_cost_usd_per_rack_year(
         return np.asarray(frame[BY_NAME[name].column], dtype=np.float64)
 
     running = (
-        figure("price") * PUE_REF
-        + figure("cooling") * PRICE_REF_USD_PER_MWH
+        figure("price") * pue_ref
+        + figure("cooling") * price_ref_usd_per_mwh
         + figure("water") * water_value_usd_per_m3
     )
     worth = profile.latency_worth_usd_per_rack_year if has_users else 0.0

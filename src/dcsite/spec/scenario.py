@@ -163,6 +163,12 @@ class Score(Model):
     anchors: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="criterion to (best, worst)"
     )
+    price_ref_usd_per_mwh: Positive = Field(
+        80.0, description="price at which the derived weights value overhead energy [USD/MWh]; a choice"
+    )
+    pue_ref: Annotated[float, Field(ge=1)] = Field(
+        1.2, description="PUE at which the derived weights value the price of power [-]; a choice"
+    )
 
     @field_validator("weights", "anchors")
     @classmethod
@@ -173,6 +179,46 @@ class Score(Model):
                 raise ValueError(message)
         if value and isinstance(next(iter(value.values())), float) and sum(value.values()) <= 0:
             message = "at least one weight must be above 0"
+            raise ValueError(message)
+        return value
+
+
+class Money(Model):
+    """Money over time: what a project earns, and how it is built, taxed and helped. All rates are nominal."""
+
+    revenue_usd_per_mwh: NonNegative | None = Field(
+        None, description="income per MWh of IT energy; unset: cost only [USD/MWh]"
+    )
+    revenue_growth_ratio: Annotated[float, Field(gt=-0.5, lt=0.5)] = Field(
+        0.0, description="yearly change of the income [-]"
+    )
+    inflation_ratio: Annotated[float, Field(gt=-0.5, lt=0.5)] = Field(
+        0.02, description="yearly change of costs other than power [-]; a choice"
+    )
+    build_schedule: tuple[Fraction, ...] = Field(
+        (0.4, 0.6), description="shares of the capital, paid at the start of each construction year; a choice"
+    )
+    delay_months: NonNegative = Field(
+        0.0, description="operation begins later than construction ends by [months]"
+    )
+    tax_ratio: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="corporate tax; unset: the country's [-]"
+    )
+    depreciation: Literal["straight_line", "declining_balance"] = Field(
+        "straight_line", description="over objective.depreciation_years, default the horizon"
+    )
+    incentive_ratio: Fraction = Field(0.0, description="share of the capital paid back in the first year [-]")
+    incentive_usd_per_mw: NonNegative = Field(0.0, description="amount paid back in the first year [USD/MW]")
+    hardware_life_years: Annotated[int, Field(ge=1, le=30)] = Field(
+        5, description="IT hardware is bought again after [years]; a choice"
+    )
+    residual_ratio: Fraction = Field(0.0, description="share of the capital that is left at the end [-]")
+
+    @field_validator("build_schedule")
+    @classmethod
+    def _whole(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if abs(sum(value) - 1.0) > 1e-6:
+            message = f"the shares must sum to 1, got {sum(value):g}"
             raise ValueError(message)
         return value
 
@@ -242,6 +288,7 @@ class Scenario(Model):
     objective: Objective = Field(default_factory=Objective)
     solver: Solver = Field(default_factory=Solver)
     score: Score = Field(default_factory=Score)
+    money: Money = Field(default_factory=Money)
     periods: tuple[Period, ...] = ()
     no_migration: bool = False
     profiles: dict[str, dict[str, Any]] = Field(
