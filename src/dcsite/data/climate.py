@@ -15,6 +15,7 @@ from dcsite.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -220,3 +221,109 @@ def design_stations(
     for row in np.flatnonzero(found):
         names[row] = str(station[nearest[row]])
     return conditions, names
+
+
+OFFSHORE_KM = 15.0
+"""Sea cells are a quarter degree wide: nearer to the coast than this a point may stand on land. [km]"""
+USER_HOURS = (8760, 8784)
+HUMIDITY_COLUMNS = ("wet_bulb_c", "relative_humidity_pct", "dew_point_c")
+
+
+def check_land(
+    tables: Tables,
+    lat: NDArray[np.float64],
+    lon: NDArray[np.float64],
+    names: Sequence[str] | None = None,
+) -> None:
+    """Refuse points that lie in the sea, more than 15 km off any coast.
+
+    Raises
+    ------
+    DataError
+        Naming up to eight of them.
+    """
+    if not tables.has("water_distance"):
+        return
+    from dcsite.data.places import on_land, water_distances
+
+    wet = np.flatnonzero(~on_land(tables, lat, lon))
+    if not wet.size:
+        return
+    coast = water_distances(tables, lat[wet], lon[wet])["coast_km"]
+    offshore = [(row, km) for row, km in zip(wet.tolist(), coast.tolist(), strict=True) if km > OFFSHORE_KM]
+    if not offshore:
+        return
+    problems = [
+        Problem(
+            names[row] if names is not None else f"point {row + 1}",
+            f"lies in the sea, about {km:.0f} km off the coast, got {lat[row]:g}, {lon[row]:g}",
+        )
+        for row, km in offshore[:MAX_LISTED]
+    ]
+    if len(offshore) > MAX_LISTED:
+        problems.append(Problem("", f"and {len(offshore) - MAX_LISTED} more"))
+    message = "climate: positions that cannot be used"
+    raise DataError(message, tuple(problems), hint="lat first, then lon; west and south are negative")
+
+
+@dataclass(frozen=True)
+class UserClimate:
+    """Hours that a user measured or modeled, each array of shape (8760,).
+
+    ``humidity`` names what the second array holds: ``wet_bulb_c``, ``relative_humidity_pct`` or
+    ``dew_point_c``; "" where the file has none.
+    """
+
+    dry_bulb_c: NDArray[np.float64]
+    humidity: str
+    values: NDArray[np.float64]
+
+
+def read_user_climate(path: Path) -> UserClimate:
+    """Read hourly climate from CSV: ``dry_bulb_c`` and one humidity column, 8,760 rows from 1 January.
+
+    Raises
+    ------
+    DataError
+        With every fault of the file: columns, number of rows, values out of range.
+    """
+    from dcsite.data.tables import read_table
+
+    frame = read_table(path)
+    problems: list[Problem] = []
+    humidity = next((name for name in HUMIDITY_COLUMNS if name in frame), "")
+    if "dry_bulb_c" not in frame:
+        problems.append(
+            Problem("header", "no column 'dry_bulb_c'", f"columns found: {', '.join(frame.columns)}")
+        )
+    limits = {
+        "dry_bulb_c": (-80.0, 65.0),
+        "wet_bulb_c": (-80.0, 45.0),
+        "relative_humidity_pct": (0.0, 100.0),
+        "dew_point_c": (-90.0, 45.0),
+    }
+    for name in ("dry_bulb_c", humidity):
+        if name not in frame:
+            continue
+        low, high = limits[name]
+        if frame[name].dtype.kind != "f":
+            problems.append(Problem(name, "holds text where a number is needed"))
+            continue
+        values = frame[name].to_numpy(dtype=float)
+        bad = np.flatnonzero(~((values >= low) & (values <= high)))
+        if bad.size:
+            found = "an empty cell" if np.isnan(values[bad[0]]) else f"{values[bad[0]]:g}"
+            problems.append(Problem(f"line {bad[0] + 2}", f"{name} must be {low:g} to {high:g}, got {found}"))
+    if len(frame) not in USER_HOURS:
+        problems.append(Problem("rows", f"needs 8,760 hours (one year), got {len(frame):,}"))
+    if problems:
+        message = f"{path}: not an hourly climate"
+        raise DataError(
+            message,
+            tuple(problems),
+            hint="columns dry_bulb_c and one of wet_bulb_c, relative_humidity_pct, dew_point_c",
+        )
+    kept = slice(0, USER_HOURS[0])
+    dry = frame["dry_bulb_c"].to_numpy(dtype=float)[kept]
+    values = frame[humidity].to_numpy(dtype=float)[kept] if humidity else np.empty(0)
+    return UserClimate(dry, humidity, values)

@@ -168,7 +168,7 @@ def air_of_wet_bulb(
 
 def electrical_loss(terms: Mapping[str, float]) -> float:
     """Losses of UPS, distribution and lighting per IT power; ``el`` itself where a technology gives it. [-]"""
-    if "eta_ups" not in terms:
+    if "el" in terms:
         return terms["el"]
     return (1.0 / terms["eta_ups"] - 1.0) + (1.0 / (1.0 - terms["f_dist"]) - 1.0) + terms["f_light"]
 
@@ -243,7 +243,8 @@ def _terms(p: Mapping[str, float], settings: Settings) -> tuple[float, float]:
     """Electrical loss and other overhead, per IT power."""
     terms = settings.electrical or p
     loss = electrical_loss(terms) / settings.utilization
-    return loss, terms.get("f_misc", 0.0) / settings.utilization
+    misc = 0.0 if "el" in terms else terms["f_misc"]  # el holds all overhead of miners
+    return loss, misc / settings.utilization
 
 
 def _pack(
@@ -696,6 +697,36 @@ def _upper_quantile(
     share = np.where(high > low, (high - wanted[:, 0]) / np.where(high > low, high - low, 1.0), 0.0)
     result: NDArray[np.float64] = edges[upper - 1] + share * (edges[upper] - edges[upper - 1])
     return result
+
+
+def exceeded_response(
+    states: AirStates,
+    technology: str,
+    rows: Mapping[str, Mapping[str, float]],
+    settings: Settings,
+    *,
+    exceeded_ratio: float = 0.004,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Withdrawal and consumption exceeded in a share of the hours, each shape (S,). [L/kWh]
+
+    The hour of most water is not the hottest: pads idle in humid heat.
+    """
+    nearest = pressure_weights(states.pressure).argmax(axis=1)
+    result = np.zeros((2, states.pressure.size))
+    for node in np.unique(nearest):
+        at = np.flatnonzero(nearest == node)
+        hours = states.hours[at]
+        seen = np.flatnonzero(hours.any(axis=0))
+        air = _node_air(int(node))
+        response = respond(
+            technology, AirState(*(getattr(air, f.name)[seen] for f in fields(air))), rows, settings
+        )
+        for part, values in enumerate((response.withdrawal, response.consumption)):
+            order = np.argsort(-values, kind="stable")
+            worse = np.cumsum(hours[:, seen[order]], axis=1)
+            first = (worse <= exceeded_ratio * HOURS_PER_YEAR).sum(axis=1)
+            result[part, at] = values[order[np.minimum(first, order.size - 1)]]
+    return result[0], result[1]
 
 
 def design_responses(

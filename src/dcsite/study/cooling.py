@@ -6,7 +6,7 @@ and not the age of the UPS decides. What operators report is another question: :
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,16 +17,21 @@ from dcsite.errors import UsageError
 from dcsite.physics.climate import (
     DAYS,
     DRY_BULB_NODES,
+    DRY_ONLY_HUMIDITY,
     HOUR_WEIGHT_H,
     HOURS,
     HOURS_PER_YEAR,
     LN_VAPOR_NODES,
+    MOIST_PER_K,
     MONTHS,
     PRESSURE_NODES_PA,
     YEAR_HOURS,
     AirStates,
     SyntheticYear,
     air_states,
+    air_states_of_hours,
+    ln_density,
+    ln_density_of_wet_bulb,
     pressure_weights,
     synthetic_year,
     weather_draws,
@@ -43,10 +48,12 @@ from dcsite.physics.cooling import (
     annual_means,
     design_point,
     design_responses,
+    exceeded_response,
     once_through,
     resolve,
     response_table,
 )
+from dcsite.physics.psychrometrics import pressure_pa
 from dcsite.physics.reported import ReportedFit, reported_pue, reported_water_factor
 from dcsite.physics.water import once_through_flow, source_temperature_c
 
@@ -55,7 +62,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from dcsite.data.climate import ClimateInputs
+    from dcsite.data.climate import ClimateInputs, UserClimate
     from dcsite.data.tables import Tables
     from dcsite.spec.workload import Profile
 
@@ -164,6 +171,9 @@ class PlaceClimate:
 
     states: AirStates
     point: DesignPoint
+    """Design conditions in use, margin included."""
+    bare: DesignPoint
+    """Reconstructed design conditions without margin."""
     station: list[str]
     """Station whose published design conditions are used, or ""."""
 
@@ -215,7 +225,44 @@ def place_climate(
         wet_bulb_c=np.where(known, published[:, 2], found.wet_bulb_c + wet),
         wet_bulb_db_c=found.wet_bulb_db_c,
     )
-    return PlaceClimate(states, point, station)
+    return PlaceClimate(states, point, found, station)
+
+
+def climate_of_user(
+    tables: Tables,
+    hours: UserClimate,
+    lat: float,
+    lon: float,
+    *,
+    warming_k: float = 0.0,
+    margin_k: float = 0.0,
+) -> PlaceClimate:
+    """Climate of one place from a user's hours; pressure from the place's altitude, no margin unless asked."""
+    inputs = climate_at(tables, [lat], [lon])
+    pressure = float(pressure_pa(inputs.altitude_m)[0])
+    dry = hours.dry_bulb_c
+    match hours.humidity:
+        case "wet_bulb_c":
+            ln_vapor = ln_density_of_wet_bulb(dry, np.minimum(hours.values, dry), pressure)
+        case "relative_humidity_pct":
+            ln_vapor = ln_density(dry, hours.values / 100.0)
+        case "dew_point_c":
+            ln_vapor = ln_density(np.minimum(hours.values, dry), np.ones(dry.size))
+        case _:
+            ln_vapor = ln_density(dry, np.full(dry.size, DRY_ONLY_HUMIDITY))
+    month = np.minimum((np.arange(dry.size) * MONTHS) // dry.size, MONTHS - 1)
+    monthly = np.array([dry[month == m].mean() for m in range(MONTHS)]) + warming_k
+    states = air_states_of_hours(
+        dry + warming_k,
+        ln_vapor + MOIST_PER_K * warming_k,
+        np.ones(dry.size),
+        pressure,
+        month_mean_c=monthly,
+        has_vapor=bool(hours.humidity),
+    )
+    found = design_point(states)
+    point = replace(found, dry_bulb_c=found.dry_bulb_c + margin_k, wet_bulb_c=found.wet_bulb_c + margin_k)
+    return PlaceClimate(states, point, found, [""])
 
 
 def _climate_of_sites(tables: Tables, sites: pd.DataFrame, warming_k: float) -> PlaceClimate:
@@ -289,6 +336,7 @@ def cooling_facts(
     *,
     pads: bool = False,
     warming_k: float = 0.0,
+    climate: PlaceClimate | None = None,
 ) -> pd.DataFrame:
     """Cooling of each site with each technology: energy, water, peak, heat lost.
 
@@ -302,6 +350,8 @@ def cooling_facts(
         Evaporative pads at dry coolers and miners.
     warming_k : float
         Added to every month. [K]
+    climate : PlaceClimate, optional
+        Climate of the sites where it is at hand; by default from the grids.
 
     Returns
     -------
@@ -319,7 +369,7 @@ def cooling_facts(
         If a site lies outside the climate grids.
     """
     chosen = [check_technology(name) for name in (technologies or profile.technologies)]
-    climate = _climate_of_sites(tables, sites, warming_k)
+    climate = climate or _climate_of_sites(tables, sites, warming_k)
     rows = rows_for_class(tables, profile.facility_class)
     settings = settings_for(tables, profile, pads=pads)
     annual = annual_means(climate.states, chosen, rows, dict.fromkeys(chosen, settings))
@@ -348,6 +398,9 @@ def _facts_of(
     peak = np.max([response.pue for response in hours], axis=0)
     drawn_peak = np.max([response.withdrawal for response in hours], axis=0)
     used_peak = np.max([response.consumption for response in hours], axis=0)
+    if technology == "air_econ_adiabatic" or settings.pads:  # elsewhere the warmest hours are the wettest
+        drawn, used = exceeded_response(states, technology, rows, settings)
+        drawn_peak, used_peak = np.maximum(drawn_peak, drawn), np.maximum(used_peak, used)
     uncertainty = spread_of(tables, technology)
     note = uncertainty.note
     drawn_kw = profile.rack_kw * profile.load_factor
