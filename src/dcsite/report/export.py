@@ -1,4 +1,4 @@
-"""Results as files: HTML, CSV, JSON, Markdown, GeoJSON, GeoPackage, GeoParquet, XLSX and SVG.
+"""Results as files: HTML, CSV, JSON, Markdown, GeoJSON, GeoPackage, GeoParquet, XLSX, PDF and SVG.
 
 Every file is written under a temporary name and renamed; files that exist are kept unless ``force`` is set.
 No file holds a clock, so that the same input gives the same bytes.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dcsite.physics.evaluation import Evaluation
 
 JSON_SCHEMA: Final = "dcsite.report/1"
-FORMATS: Final = ("html", "csv", "json", "md", "geojson", "gpkg", "xlsx", "parquet", "svg")
+FORMATS: Final = ("html", "csv", "json", "md", "geojson", "gpkg", "xlsx", "parquet", "pdf", "svg")
 _SUFFIXES: Final = {f".{name}": name for name in FORMATS} | {
     ".htm": "html",
     ".markdown": "md",
@@ -459,7 +459,13 @@ def _write_xlsx(report: Report, path: Path) -> None:
     write_workbook(path, report_tables(report), about_lines(report))
 
 
-_WRITERS: Final = {"gpkg": _write_gpkg, "parquet": _write_parquet, "xlsx": _write_xlsx}
+def _write_pdf(report: Report, path: Path) -> None:
+    from dcsite.report.board import write_pdf
+
+    write_pdf(report, path)
+
+
+_WRITERS: Final = {"gpkg": _write_gpkg, "parquet": _write_parquet, "xlsx": _write_xlsx, "pdf": _write_pdf}
 
 
 def _write_svg(report: Report, path: Path, *, force: bool) -> list[Path]:

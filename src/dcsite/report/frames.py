@@ -312,6 +312,11 @@ _SHORT = {
     "capex_usd_per_w": "Shell and plant",
     "worth_usd_per_unit": "Worth",
     "hours_run": "Hours run",
+    "capex_usd_per_mw": "Construction cost",
+    "escalation_ratio": "Growth of the price",
+    "water_stress_category": "Water stress (0-4)",
+    "water_stress_ratio": "Water stress",
+    "curve": "Price duration curve",
     "time_to_power_years": "Time to power",
 }
 _FLAGS = ("subsidized", "admissible")

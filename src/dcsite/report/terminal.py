@@ -75,7 +75,7 @@ def cell_text(value: object, column: Column) -> str:
     if math.isinf(number):
         return "inf" if number > 0 else "-inf"
     text = f"{number:,.{0 if column.kind == 'integer' else column.digits}f}"
-    if column.name.endswith("_year") and column.kind == "integer":
+    if column.kind == "integer" and (column.name.endswith("_year") or column.name in ("year", "accessed")):
         text = text.replace(",", "")
     return text[1:] if text.startswith("-") and not text.strip("-0.,") else text
 
@@ -120,7 +120,7 @@ def table_text(table: Table, width: int = WIDTH, *, top: int | None = None) -> s
     frame = table.frame if top is None else table.frame.head(top)
     columns = [column for column in table.columns if column.name not in table.hidden]
     cells = {column.name: [cell_text(value, column) for value in frame[column.name]] for column in columns}
-    heads = {column.name: _head(column) for column in columns}
+    heads = {column.name: head_of(column) for column in columns}
 
     def wide(column: Column) -> int:
         return max([text_width(text) for text in (*heads[column.name], *cells[column.name])])
@@ -169,7 +169,8 @@ def table_text(table: Table, width: int = WIDTH, *, top: int | None = None) -> s
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _head(column: Column) -> tuple[str, str]:
+def head_of(column: Column) -> tuple[str, str]:
+    """The two lines above a column: title and unit."""
     if column.name.startswith("score_") and column.name != "score_sd":
         return column.name.removeprefix("score_").replace("_", " ").capitalize(), "points"
     return column.title, "" if column.unit_shown == "-" else column.unit_shown
