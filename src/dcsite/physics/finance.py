@@ -200,7 +200,7 @@ class Terms:
     capex_usd
         Shell, plant and land at prices of the start.
     capex_schedule
-        Shares by year of construction, paid at the start of each year; they sum to 1.
+        Shares paid at times 0, 1, ... years; operation begins with the last. They sum to 1.
     costs_usd_per_year, escalation_ratio
         Costs of a full year by name at prices of the start, and their yearly change (0 where not named).
     revenue_usd_per_year, revenue_growth_ratio
@@ -315,7 +315,7 @@ class Project:
 
 
 def project(terms: Terms) -> Project:
-    """Lay out a project: capital at the start of each construction year, operation at the end of each year.
+    """Lay out a project: capital by its schedule, operation at the end of each year from the last payment on.
 
     Escalation counts from time 0, so a later start pays later prices; the delay moves operation, not capital.
 
@@ -326,7 +326,6 @@ def project(terms: Terms) -> Project:
     """
     build = np.arange(len(terms.capex_schedule), dtype=np.float64)
     start = len(terms.capex_schedule) - 1.0 + terms.delay_months / MONTHS_PER_YEAR
-    # One payment at time 0 opens at once; each further one adds a year of construction.
     run = start + np.arange(1, terms.life_years + 1, dtype=np.float64)
     begin = np.array([start]) if terms.refresh_usd else np.zeros(0)
     times = np.concatenate([build, begin, run])

@@ -196,11 +196,10 @@ class Money(Model):
         0.02, description="yearly change of costs other than power [-]; a choice"
     )
     build_schedule: tuple[Fraction, ...] = Field(
-        (0.4, 0.6), description="shares of the capital, paid at the start of each construction year; a choice"
+        (0.3, 0.5, 0.2),
+        description="shares of the capital paid at years 0, 1, ...; the hall opens with the last; a choice",
     )
-    delay_months: NonNegative = Field(
-        0.0, description="operation begins later than construction ends by [months]"
-    )
+    delay_months: NonNegative = Field(0.0, description="operation begins this much later than that [months]")
     tax_ratio: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         None, description="corporate tax; unset: the country's [-]"
     )
