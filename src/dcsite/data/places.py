@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -318,7 +318,9 @@ class PointIndex:
     """Nearest rows of a table of points, by great circle."""
 
     frame: pd.DataFrame
+    xyz: NDArray[np.float64]
     tree: Any
+    parts: dict[tuple[str, str], tuple[NDArray[np.int64], Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> PointIndex:
@@ -326,7 +328,8 @@ class PointIndex:
         from scipy.spatial import cKDTree
 
         kept = frame[frame["lat"].notna()].reset_index(drop=True)
-        return cls(kept, cKDTree(unit_xyz(kept["lat"], kept["lon"])))
+        xyz = unit_xyz(kept["lat"], kept["lon"])
+        return cls(kept, xyz, cKDTree(xyz))
 
     def nearest(
         self, xyz: NDArray[np.float64], count: int = 1
@@ -337,16 +340,23 @@ class PointIndex:
         return km_of_chord(chord), np.asarray(row, dtype=np.int64)
 
     def nearest_same(
-        self, xyz: NDArray[np.float64], column: str, wanted: Sequence[str], count: int = 24
+        self, xyz: NDArray[np.float64], column: str, wanted: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Nearest row whose ``column`` equals the wanted text; distance inf and row -1 where none is near."""
-        km, row = self.nearest(xyz, count)
-        codes = self.frame[column].to_numpy()
-        same = codes[row] == np.asarray(wanted, dtype=object)[:, None]
-        first = same.argmax(axis=1)
-        hit = same.any(axis=1)
-        at = np.arange(len(xyz))
-        return np.where(hit, km[at, first], np.inf), np.where(hit, row[at, first], -1)
+        """Nearest row whose ``column`` equals the wanted text; distance inf and row -1 where there is none."""
+        from scipy.spatial import cKDTree
+
+        km = np.full(len(xyz), np.inf)
+        row = np.full(len(xyz), -1, dtype=np.int64)
+        for value in dict.fromkeys(wanted.tolist()):
+            if (column, value) not in self.parts:
+                rows = np.flatnonzero((self.frame[column] == value).to_numpy())
+                self.parts[(column, value)] = (rows, cKDTree(self.xyz[rows]) if len(rows) else None)
+            rows, tree = self.parts[(column, value)]
+            if tree is not None:
+                mine = np.flatnonzero(wanted == value)
+                chord, at = tree.query(xyz[mine])
+                km[mine], row[mine] = km_of_chord(chord), rows[at]
+        return km, row
 
 
 def _index(tables: Tables, name: str, make: Callable[[], pd.DataFrame]) -> PointIndex:
@@ -401,17 +411,15 @@ def locate(
         known = given != ""
         found = np.where(known, given, found)
         uncertain &= ~known
-    unit_km, unit = coded.nearest_same(xyz, "country_iso3", [str(code) for code in found])
-    unit_codes = np.where(np.isfinite(unit_km), coded.frame["admin1_code"].to_numpy()[unit], "")
+    unit_km, unit = coded.nearest_same(xyz, "country_iso3", found)
+    unit_codes = np.where(np.isfinite(unit_km), coded.frame["admin1_code"].to_numpy(dtype=object)[unit], "")
     fips = np.full(len(xyz), "", dtype=object)
     in_us = found == "USA"
     if in_us.any():
         counties = _index(tables, "counties", lambda: tables.frame("us_counties"))
-        _, county = counties.nearest(xyz[in_us])
-        fips[in_us] = counties.frame["fips"].to_numpy()[county[:, 0]]
-        states = np.array([f"US-{state}" for state in counties.frame["state"]], dtype=object)
-        unit_codes = unit_codes.astype(object)
-        unit_codes[in_us] = states[county[:, 0]]
+        states = np.array([code.removeprefix("US-") for code in unit_codes[in_us]], dtype=object)
+        _, county = counties.nearest_same(xyz[in_us], "state", states)
+        fips[in_us] = np.where(county >= 0, counties.frame["fips"].to_numpy(dtype=object)[county], "")
     names = places.frame["name"].to_numpy()[row[:, 0]]
     return pd.DataFrame(
         {
@@ -474,14 +482,17 @@ def on_land(tables: Tables, lat: NDArray[np.float64], lon: NDArray[np.float64]) 
 def _text(frame: pd.DataFrame, column: str) -> NDArray[Any]:
     if column not in frame:
         return np.full(len(frame), "", dtype=object)
-    values = frame[column].astype(object)
-    return np.array([str(v) for v in values.where(values.notna(), "")], dtype=object)
+    values = frame[column].to_numpy(dtype=object, na_value="")
+    return np.array([value if isinstance(value, str) else str(value) for value in values], dtype=object)
 
 
 def _number(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
     if column not in frame:
         return np.full(len(frame), np.nan)
-    return np.array(pd.to_numeric(frame[column], errors="coerce"), dtype=np.float64)
+    values = frame[column]
+    if values.dtype != np.float64:
+        values = pd.to_numeric(values, errors="coerce")
+    return np.array(values, dtype=np.float64)
 
 
 def _add_flag(flags: NDArray[Any], where: NDArray[np.bool_], text: str | Sequence[str]) -> None:
@@ -561,18 +572,20 @@ def fill_places(tables: Tables, frame: pd.DataFrame) -> pd.DataFrame:
 def _fill_ids(result: pd.DataFrame) -> None:
     """Make ids from names, and names from coordinates, where they are missing."""
     names, ids = _text(result, "name"), _text(result, "site_id")
-    for k in range(len(result)):
-        if not names[k]:
-            names[k] = ids[k] or f"{result['lat'].iloc[k]:.4f}, {result['lon'].iloc[k]:.4f}"
+    lat, lon = result["lat"].to_numpy(dtype=np.float64), result["lon"].to_numpy(dtype=np.float64)
+    for k in np.flatnonzero(names == "").tolist():
+        names[k] = ids[k] or f"{lat[k]:.4f}, {lon[k]:.4f}"
     taken = {text for text in ids if text}
-    for k in range(len(result)):
-        if not ids[k]:
-            base = slug_of(names[k])
-            text, number = base, 2
-            while text in taken:
-                text, number = f"{base}-{number}", number + 1
-            taken.add(text)
-            ids[k] = text
+    last: dict[str, int] = {}
+    for k in np.flatnonzero(ids == "").tolist():
+        base = slug_of(names[k])
+        text, number = base, last.get(base, 1)
+        while text in taken:
+            number += 1
+            text = f"{base}-{number}"
+        last[base] = number
+        taken.add(text)
+        ids[k] = text
     result["name"], result["site_id"] = names, ids
     double = result["site_id"].duplicated(keep=False)
     if double.any():
@@ -592,7 +605,7 @@ def _fill_zones(tables: Tables, result: pd.DataFrame, xyz: NDArray[np.float64], 
     }
     catalog = _index(tables, "catalog", lambda: tables.frame("sites"))
     country = _text(result, "country_iso3")
-    near_km, near = catalog.nearest_same(xyz, "country_iso3", list(country), count=len(catalog.frame))
+    near_km, near = catalog.nearest_same(xyz, "country_iso3", country)
     zone, market = _text(result, "zone_id"), _text(result, "wholesale_zone_id")
     given_zone = zone != ""
     code, fips = _text(result, "admin1_code"), _text(result, "county_fips_code")
@@ -653,7 +666,7 @@ def _fill_stress_area(
         lambda: tables.frame("water_stress")[tables.frame("water_stress")["area_kind"] == "province"],
     )
     country, code = _text(result, "country_iso3"), _text(result, "admin1_code")
-    km, row = provinces.nearest_same(xyz, "country_iso3", list(country), count=len(provinces.frame))
+    km, row = provinces.nearest_same(xyz, "country_iso3", country)
     in_us = country == "USA"
     province = ~in_us & (km <= PROVINCE_KM)
     areas = provinces.frame["area_id"].to_numpy()[row]
