@@ -160,7 +160,7 @@ def read_csv_text(text: str, name: str) -> Raw:
         Problem(
             f"line {number}",
             f"{len(row)} cells, the header has {len(header)}",
-            "a comma inside a cell needs quotes",
+            "a comma inside a cell needs quotes, and a quote its end",
         )
         for number, row in lines[1:]
         if len(row) != len(header)
@@ -278,7 +278,7 @@ def _with_geometry(
     """Take ``lat``, ``lon`` and the area from the geometries, in degrees whatever their system."""
     from pyproj import CRS, Geod, Transformer
     from pyproj.exceptions import CRSError
-    from shapely.ops import transform
+    from shapely import transform
 
     if not rows:
         raise _stop(name, "no features", "add one feature per site")
@@ -301,7 +301,7 @@ def _with_geometry(
             if not (row.get("lat") and row.get("lon")):
                 problems.append(Problem(where, "no geometry", "each site needs a point or a polygon"))
             continue
-        placed = transform(convert, geometry) if convert else geometry
+        placed = transform(geometry, convert, interleaved=False) if convert else geometry
         point = placed if placed.geom_type == "Point" else placed.representative_point()
         if not (abs(point.y) <= 90 and abs(point.x) <= 180):
             hint = (
@@ -356,7 +356,9 @@ def check_number(text: str, bounds: Bounds) -> tuple[float, str]:
         return math.nan, "decimal comma: write a point" if re.fullmatch(
             r"-?\d+,\d+", text
         ) else "not a number"
-    if "_" in text or not math.isfinite(value):
+    if not text.isascii() or "_" in text:
+        return math.nan, "not a number"
+    if not math.isfinite(value):
         return math.nan, "not a finite number"
     if not bounds.low <= value <= bounds.high:
         return math.nan, f"outside {bounds.low:g} to {bounds.high:g}"
@@ -394,7 +396,8 @@ def judge(raw: Raw, tables: Tables) -> pd.DataFrame:
             values.append(value)
             if fault:
                 shown = row[column] if len(row[column]) <= 60 else row[column][:57] + "..."
-                problems.append(Problem(f"{where}, {column}", f"'{shown}' {fault}", hint))
+                told = f"'{shown}' {fault}" if shown else fault
+                problems.append(Problem(f"{where}, {column}", told, hint))
         data[column] = values
     problems += _doubles(raw, data)
     if problems:
