@@ -29,12 +29,13 @@ EVALUATION = make_evaluation()
 CLOUD = rank(EVALUATION, workload="cloud")
 TRAINING = rank(EVALUATION, workload="training")
 COMPARISON = compare_sites(CLOUD, ["us-alder", "us-birch", "is-dagur"])
+SURE = robustness(CLOUD, draws=50)
 RESULTS = {
     "ranking": CLOUD,
     "comparison": COMPARISON,
     "plan": MadeUpPlan(),
     "spectrum": spectrum(EVALUATION, "cloud"),
-    "robustness": robustness(CLOUD, draws=50),
+    "robustness": SURE,
     "evaluation": EVALUATION,
     "all": [MadeUpPlan(), CLOUD, TRAINING, COMPARISON, spectrum(EVALUATION, "cloud")],
 }
@@ -136,6 +137,14 @@ def test_links_carry_the_share_of_each_demand_point_by_mw_too():
     assert by_mw["share_ratio"].tolist() == pytest.approx(by_share["share_ratio"].tolist())
 
 
+def test_links_find_the_right_one_of_two_places_of_the_same_name():
+    served = pd.DataFrame(
+        {"workload": "cloud", "point": "London", "point_number": [2], "site_id": "is-dagur", "mw": [5.0]}
+    )
+    links = plan_links(as_report(MadeUpPlan(served=served), evaluation=EVALUATION))
+    assert links[["region", "lat", "share_ratio"]].to_numpy().tolist() == [["New York", 40.7, 1.0]]
+
+
 def test_excluded_sites_of_all_workloads_are_listed_once_with_their_reason():
     frame = report_tables(as_report(EVALUATION))["excluded"].frame
     assert not frame.duplicated(["site_id", "workload", "rule"]).any()
@@ -146,6 +155,8 @@ def test_excluded_sites_of_all_workloads_are_listed_once_with_their_reason():
 def test_two_results_of_one_kind_keep_both_tables():
     both = report_tables(as_report([spectrum(EVALUATION, "cloud"), spectrum(EVALUATION, "cloud")]))
     assert {"spectrum", "spectrum_2"} <= set(both)
+    pictures = as_report([SURE, robustness(TRAINING, draws=50)]).pictures
+    assert list(pictures) == ["acceptability", "acceptability:training"]
 
 
 def test_the_main_table_is_the_plan_then_the_comparison_then_the_ranking():

@@ -200,15 +200,19 @@ def _side_by_side(table: Table) -> str:
 
 def _pictures(report: Report, folder: Path) -> list[str]:
     parts = []
-    for slot, value in report.pictures.items():
+    for number, (slot, value) in enumerate(list(report.pictures.items())[:2]):
         drawn = picture_svg(value)
-        if drawn is not None and slot.isidentifier():
-            (folder / f"{slot}.svg").write_text(drawn, encoding="utf-8")
-            title = {"spectrum": "Who wins as latency gains worth or racks gain power"}.get(
-                slot, "How sure the ranks are"
+        if drawn is not None:
+            (folder / f"picture{number}.svg").write_text(drawn, encoding="utf-8")
+            spectrum = slot.startswith("spectrum")
+            title = (
+                "Who wins as latency gains worth or racks gain power"
+                if spectrum
+                else "How sure the ranks are"
             )
+            title += f": {value.workload}"
             parts.append(
-                f'\n#block(breakable: false)[\n== #{quoted(title)}\n#image("{slot}.svg", width: 72%)]\n'
+                f'\n#block(breakable: false)[\n== #{quoted(title)}\n#image("picture{number}.svg", width: 66%)]\n'
             )
     return parts
 

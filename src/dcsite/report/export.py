@@ -333,16 +333,29 @@ def markdown_text(report: Report) -> str:
 
 
 def plan_lines(plan: Any) -> list[tuple[str, str]]:  # noqa: ANN401
-    """Status, cost, bound, gap and carbon of a plan, in words."""
-    found = plan_summary(plan)
+    """Status, cost, bound, gap and what the plan comes to, in words; unknown figures are left out."""
+    found = {key: plain_value(value) for key, value in plan_summary(plan).items()}
     lines = [("Status", str(found.get("status", "")))]
-    for key, label in (("objective_usd_per_year", "Annual cost"), ("bound_usd_per_year", "Proven bound")):
-        if found.get(key) is not None:
-            lines.append((label, f"{found[key] / 1e6:,.2f} M USD/year"))
-    if found.get("gap") is not None:
-        lines.append(("Gap", f"{found['gap']:.3%}"))
-    if found.get("carbon_kg_per_mwh") is not None:
-        lines.append(("Carbon", f"{found['carbon_kg_per_mwh']:,.0f} kg per IT-MWh"))
+    if found.get("limit_hit"):
+        lines.append(("Stopped by", str(found["limit_hit"])))
+
+    def add(key: str, label: str, form: str, scale: float = 1.0) -> None:
+        value = found.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            lines.append((label, form.format(value / scale)))
+
+    add("objective_usd_per_year", "Annual cost", "{:,.2f} M USD/year", 1e6)
+    if found.get("goal") in (None, "cost"):
+        add("bound_usd_per_year", "Proven bound", "{:,.2f} M USD/year", 1e6)
+    else:
+        unit = str(found.get("goal_unit") or "")
+        add("goal_value", f"Goal: {found['goal']}", f"{{:,.6g}} {unit}")
+        add("goal_bound", "Proven bound of the goal", f"{{:,.6g}} {unit}")
+    add("gap", "Gap", "{:.3%}")
+    add("it_mw", "IT power", "{:,.0f} MW")
+    add("capex_usd", "Capital", "{:,.2f} B USD", 1e9)
+    add("carbon_kg_per_mwh", "Carbon", "{:,.0f} kg per IT-MWh")
+    add("water_m3_per_year", "Water", "{:,.0f} m3/year")
     if found.get("verified") is not None:
         lines.append(("Checked without the solver", "yes" if found["verified"] else "no"))
     return lines

@@ -227,12 +227,20 @@ def _gather(result: Any) -> Report:  # noqa: ANN401
                 plan=whole.plan if whole.plan is not None else part.plan,
                 tables=(*whole.tables, *part.tables),
                 presets={**whole.presets, **part.presets},
-                pictures={**whole.pictures, **part.pictures},
+                pictures=_more_pictures(whole.pictures, part.pictures),
                 notes=(*whole.notes, *part.notes),
             )
         return whole
     message = f"cannot report a {type(result).__name__}"
     raise UsageError(message, hint="give a ranking, comparison, plan, evaluation, table or frame")
+
+
+def _more_pictures(first: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, where a slot taken twice gets the workload's name: ``spectrum``, ``spectrum:training``."""
+    both = dict(first)
+    for slot, value in more.items():
+        both[f"{slot}:{getattr(value, 'workload', len(both))}" if slot in both else slot] = value
+    return both
 
 
 # --- columns ----------------------------------------------------------------------------------------------
@@ -625,7 +633,15 @@ def plan_summary(plan: Any) -> dict[str, Any]:  # noqa: ANN401
         "carbon_kg_per_mwh",
         "carbon_t_per_year",
         "water_m3_per_year",
+        "mean_rtt_ms",
         "it_mw",
+        "goal",
+        "goal_value",
+        "goal_bound",
+        "goal_unit",
+        "asked_gap",
+        "limit_hit",
+        "problem_digest",
     )
     found: dict[str, Any] = {}
     for name in wanted:
@@ -679,6 +695,8 @@ _PLAN_FRAMES = (
     ("binding", "limits", "Binding limits"),
     ("binding_limits", "limits", "Binding limits"),
     ("shadow_prices", "shadow_prices", "Worth of limits"),
+    ("runs", "runs", "Energy of interruptible loads by price block"),
+    ("dropped", "dropped", "Left out before solving"),
 )
 
 
@@ -692,7 +710,11 @@ def plan_tables(plan: Any, sites: pd.DataFrame | None = None) -> list[Table]:  #
         frame = getattr(plan, attribute, None)
         if isinstance(frame, pd.DataFrame) and name not in taken:
             taken.add(name)
-            tables.append(frame_table(frame, name, title))
+            hidden = tuple(key for key in ("point_number",) if key in frame)
+            one_period = "period" in frame and len(set(frame["period"])) <= 1
+            tables.append(
+                frame_table(frame, name, title, hidden=(*hidden, *(["period"] if one_period else [])))
+            )
     return tables
 
 
@@ -898,7 +920,7 @@ def answer_sites(report: Report) -> list[str] | None:
 
 def report_notes(report: Report) -> list[str]:
     """Sentences that the reader must see, each once."""
-    notes = list(report.notes)
+    notes = [*report.notes, *getattr(report.plan, "notes", ())]
     if report.evaluation is not None:
         notes += report.evaluation.notes
     for workload, ranking in report.rankings.items():
@@ -941,7 +963,7 @@ def plan_links(report: Report) -> pd.DataFrame:
     served = getattr(report.plan, "served", None)
     if not isinstance(served, pd.DataFrame) or served.empty or report.evaluation is None:
         return empty
-    region = next((name for name in ("point", "region", "name") if name in served), None)
+    region = next((name for name in ("point_number", "point", "region", "name") if name in served), None)
     if region is None or not {"workload", "site_id"} <= set(served.columns):
         return empty
     if "period" in served:

@@ -561,7 +561,7 @@ def _plan_section(report: Report, tables: Mapping[str, Table]) -> str:
         for table in plan_tables(plan, sites)
         if table.name in ("limits", "shadow_prices") and not table.empty
     ]
-    for name in ("halls", "served"):
+    for name in ("halls", "served", "runs", "dropped"):
         if name in tables:
             table = tables[name]
             inside = table_html(table)
@@ -673,7 +673,9 @@ SLOT_TITLES: Final = {
 def _slots_section(report: Report) -> str:
     parts = []
     for name, value in report.pictures.items():
-        title = SLOT_TITLES.get(name, name.replace("_", " ").capitalize())
+        slot, _, which = name.partition(":")
+        which = which or str(getattr(value, "workload", ""))
+        title = SLOT_TITLES.get(slot, slot.replace("_", " ").capitalize()) + (f": {which}" if which else "")
         drawn = figures.picture_svg(value, figures.PAGE)
         if drawn is not None:
             inside = f'<figure class="picture">{drawn}</figure>'
@@ -685,7 +687,9 @@ def _slots_section(report: Report) -> str:
             inside = f'<figure class="picture"><img alt="{_text(title)}" src="{_data_uri(value)}"></figure>'
         else:
             continue
-        parts.append(f'<div class="slot" id="slot-{_text(name)}"><h3>{_text(title)}</h3>{inside}</div>')
+        parts.append(
+            f'<div class="slot" id="slot-{_text(name.replace(":", "-").replace(" ", "-"))}"><h3>{_text(title)}</h3>{inside}</div>'
+        )
     if not parts:
         return ""
     return (
