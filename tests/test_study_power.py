@@ -131,7 +131,7 @@ MINER = {
 
 
 def cooled(sites=SITES, pue=1.1, swing=0.03):
-    month, hour = np.repeat(np.arange(12), 720), np.tile(np.arange(24), 360)
+    month, hour = np.repeat(np.arange(1, 13), 720), np.tile(np.arange(24), 360)
     heat = np.tile(np.random.default_rng(1).standard_normal(8640), (len(sites), 1))
     return SimpleNamespace(
         pue=pue + swing * np.clip(heat, -2, 2),

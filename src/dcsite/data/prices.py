@@ -848,7 +848,14 @@ def _curve_of_zone(shapes: _Shapes, zones: Zones, zone: str, year: int) -> dict[
             mean_usd *= pair[1][0] / pair[0][0]
             flags.append(f"mean of {mean_year} scaled to {year} by the country's means")
         else:
-            flags.append(f"mean of {mean_year}, none for {year}")
+            neighbor = zones.of(zone, "shape_proxy_zone_id")
+            near = [y for (name, y) in shapes.means if name == neighbor]
+            if year in near and neighbor.split("-")[0] == country:
+                then = _nearest_year(near, mean_year)
+                mean_usd *= shapes.means[neighbor, year][0] / shapes.means[neighbor, then][0]
+                flags.append(f"mean of {mean_year} scaled to {year} by the means of {neighbor}")
+            else:
+                flags.append(f"mean of {mean_year}, none for {year}")
         quality.append("estimate")
     shape_zone = zone
     if not any(name == zone for name, _ in shapes.curves):

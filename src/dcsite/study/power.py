@@ -304,7 +304,7 @@ class Hourly(Protocol):
 
     @property
     def month(self) -> NDArray[np.int64]:
-        """Month, 0 to 11, shape (H,)."""
+        """Month, 1 to 12, shape (H,)."""
 
     @property
     def hour(self) -> NDArray[np.int64]:
