@@ -142,6 +142,8 @@ def build(inputs: Inputs) -> tuple[Problem, Index]:
         strong_place,
         block_min,
         block_max,
+        block_open,
+        block_used,
         workload_sites,
         used_low,
         used_high,
@@ -634,14 +636,51 @@ def block_min(inputs: Inputs, index: Index, count: int) -> Block | None:
     )
 
 
+def block_room(inputs: Inputs) -> Floats:
+    """Most MW of a workload at a site: demand, halls together, and the connection, (S, W, P)."""
+    sites, loads, periods, _, _ = shape_of(inputs)
+    halls = np.zeros((sites, loads, periods))
+    np.add.at(halls, (inputs.slot_site, inputs.slot_workload), inputs.hall_max_mw[inputs.slot_hall])
+    least = np.full((sites, loads), INF)
+    np.minimum.at(least, (inputs.slot_site, inputs.slot_workload), inputs.pue_peak)
+    connection = inputs.grid_mw[:, None, :] / least[:, :, None]
+    return np.asarray(np.minimum(np.minimum(halls, connection), inputs.demand_mw[None]))
+
+
 def block_max(inputs: Inputs, index: Index, count: int) -> Block | None:
-    """``sum_k x <= min(D_w, sum of Cmax) b``."""
+    """``sum_k x <= min(D_w, sum of Cmax, G / pue_pk) b``."""
     rows, s, w, p = _block_rows(inputs, index, count)
-    room = np.zeros((*index.block_on.shape[:2], len(inputs.period_start)))
-    np.add.at(room, (inputs.slot_site, inputs.slot_workload), inputs.hall_max_mw[inputs.slot_hall])
-    most = np.minimum(inputs.demand_mw[w, p], room[s, w, p])
-    rows.add(np.arange(len(s)), index.block_on[s, w, p], -most)
+    rows.add(np.arange(len(s)), index.block_on[s, w, p], -block_room(inputs)[s, w, p])
     return rows.block("block_max", -INF, 0.0, {"site": s, "workload": w, "period": p}, unit="MW")
+
+
+def block_open(inputs: Inputs, index: Index, count: int) -> Block | None:
+    """``b <= sum of o`` over the halls that take the load: without it a block could be on in a closed hall."""
+    periods = len(inputs.period_start)
+    s, w = np.nonzero(index.block_on[:, :, 0] >= 0) if index.block_on.size else (np.zeros(0, int),) * 2
+    if not len(s):
+        return None
+    number = np.full(index.block_on.shape[:2], -1)
+    number[s, w] = np.arange(len(s))
+    rows = Rows(len(s) * periods, count)
+    own = number[inputs.slot_site, inputs.slot_workload]
+    rows.add(_row(own, periods), index.open[inputs.slot_hall], 1.0)
+    i, p = _grid_of(len(s), periods)
+    rows.add(np.arange(len(i)), index.block_on[s[i], w[i], p], -1.0)
+    return rows.block("block_open", 0.0, INF, {"site": s[i], "workload": w[i], "period": p})
+
+
+def block_used(inputs: Inputs, index: Index, count: int) -> Block | None:
+    """``b <= y``: two half-open halls do not make a site."""
+    periods = len(inputs.period_start)
+    s, w = np.nonzero(index.block_on[:, :, 0] >= 0) if index.block_on.size else (np.zeros(0, int),) * 2
+    if not len(s):
+        return None
+    i, p = _grid_of(len(s), periods)
+    rows = Rows(len(i), count)
+    each = np.arange(len(i))
+    rows.add(each, index.used[s[i], p], 1.0).add(each, index.block_on[s[i], w[i], p], -1.0)
+    return rows.block("block_used", 0.0, INF, {"site": s[i], "workload": w[i], "period": p})
 
 
 def workload_sites(inputs: Inputs, index: Index, count: int) -> Block | None:
@@ -691,17 +730,19 @@ def used_high(inputs: Inputs, index: Index, count: int) -> Block:
 
 
 def grid(inputs: Inputs, index: Index, count: int) -> Block:
-    """``sum pue_pk (x + v) <= G`` in the design hour, spare and interruptible load included."""
+    """``sum pue_pk (x + v) <= G y`` in the design hour, spare and interruptible load included."""
     sites, _, periods, _, _ = shape_of(inputs)
     rows = Rows(sites * periods, count)
     at = inputs.slot_site[:, None] * periods + np.arange(periods)
     peak = np.broadcast_to(inputs.pue_peak[:, None], at.shape)
     rows.add(at, index.place, peak).add(at, index.spare, peak)
     s, p = _grid_of(sites, periods)
+    # Written with y, which is exact (no load without a site) and far tighter: half a site has half a connection.
+    rows.add(np.arange(len(s)), index.used[s, p], -inputs.grid_mw[s, p])
     return rows.block(
         "grid",
         -INF,
-        inputs.grid_mw[s, p],
+        0.0,
         {"site": s, "period": p},
         unit="MW",
         repair=REPAIR["grid"],

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from dcsite.physics.evaluation import Evaluation
     from dcsite.spec.scenario import Scenario
 
-CUT_ROUNDS: Final = 12
+CUT_ROUNDS: Final = 40
+SMALL_SITES: Final = 30
+"""Up to so many candidate sites no smaller model is tried first."""
+NEXT_BEST: Final = 12
+"""Sites per workload, by reduced cost, that join those of the relaxation in the first plan."""
 TIE: Final = 1.0e-6
 """Relative cost within which plans count as equally good."""
 FAULT: Final = 1.0e-6
@@ -160,55 +164,155 @@ def run_backend(problem: Problem, options: Options, backend: str, start: Floats 
     return pulp_backend.solve(problem.arrays(), options, name)
 
 
-def with_cuts(
-    problem: Problem, index: Index, inputs: Inputs, budget: Budget
-) -> tuple[Problem, float, Outcome]:
-    """Add the strong arc rows that the relaxation violates, in rounds; also its bound."""
+def with_cuts(problem: Problem, index: Index, inputs: Inputs, budget: Budget) -> tuple[Problem, Outcome]:
+    """Strengthen the relaxation: violated strong arc rows in rounds, then the least number of blocks."""
+    count = len(problem.columns)
     with highs.Session(problem.arrays(), budget.options(0.0)) as session:
         outcome = session.solve(relaxed=True)
         added: list[Block] = []
-        for _ in range(CUT_ROUNDS):
-            if outcome.status != "optimal" or outcome.x is None:
+        for phase in range(2):
+            for _ in range(CUT_ROUNDS):
+                if outcome.status != "optimal" or outcome.x is None:
+                    break
+                block = model.strong_arc(inputs, index, count, outcome.x)
+                if block is None:
+                    break
+                session.add_rows(block.matrix, block.lower, block.upper)
+                added.append(block)
+                before = outcome.objective
+                outcome = session.solve(relaxed=True)
+                if outcome.status == "optimal" and outcome.objective - before <= 1e-6 * abs(before):
+                    break
+            if phase or outcome.status != "optimal":
                 break
-            block = model.strong_arc(inputs, index, len(problem.columns), outcome.x)
-            if block is None:
+            least = least_blocks(session, problem, index, inputs)
+            if least is None:
                 break
-            session.add_rows(block.matrix, block.lower, block.upper)
-            added.append(block)
-            before = outcome.objective
+            session.add_rows(least.matrix, least.lower, least.upper)
+            added.append(least)
             outcome = session.solve(relaxed=True)
-            if outcome.status == "optimal" and outcome.objective - before <= 1e-5 * abs(before):
-                break
-    return problem.with_block(*added), outcome.objective, outcome
+    return problem.with_block(*added), outcome
 
 
-def first_plan(problem: Problem, index: Index, inputs: Inputs, budget: Budget, gap: float) -> Floats | None:
-    """A plan with one technology per site and kind of building: a smaller model, so quick."""
-    keep = best_halls(inputs)
-    if keep.all():
+def least_blocks(session: highs.Session, problem: Problem, index: Index, inputs: Inputs) -> Block | None:
+    """``sum_s b >= n``: the relaxation's own least number of blocks of a load, rounded up.
+
+    A half-open site gives half a connection and half its arcs, so the relaxation needs fewer than whole
+    sites; no plan does with a fraction.
+    """
+    count = len(problem.columns)
+    found: list[tuple[Any, float]] = []
+    targets = [index.block_on[:, w, p] for w in range(len(inputs.workloads)) for p in _periods(inputs)]
+    targets += [index.used[:, p] for p in _periods(inputs)]
+    for columns in targets:
+        chosen = columns[columns >= 0]
+        if not len(chosen):
+            continue
+        cost = np.zeros(count)
+        cost[chosen] = 1.0
+        session.set_cost(cost)
+        outcome = session.solve(relaxed=True)
+        if outcome.status != "optimal":
+            continue
+        least = math.ceil(outcome.objective - 1e-6)
+        if least > outcome.objective + 1e-6:
+            found.append((chosen, float(least)))
+    session.set_cost(problem.columns.cost, problem.offset)
+    if not found:
         return None
-    closed = index.open[~keep].ravel()
-    closed = closed[problem.columns.lower[closed] < 0.5]
-    small = problem.with_bounds(closed, 0.0, 0.0)
-    outcome = highs.solve(small.arrays(), budget.options(max(gap, 2e-3)))
-    return outcome.x
+    rows = Rows(len(found), count)
+    for row, (columns, _) in enumerate(found):
+        rows.add(row, columns, 1.0)
+    return rows.block("least_blocks", [least for _, least in found], np.inf)
 
 
-def best_halls(inputs: Inputs) -> Any:  # noqa: ANN401  (flags over halls)
-    """The hall with the lowest cost per MW of each site and kind of building, (H,)."""
-    total = inputs.operating_total - inputs.credit
-    per_hall = np.full(len(inputs.hall_site), np.inf)
-    for n, h in enumerate(inputs.slot_hall):
-        own = float((total[n] * inputs.weight).sum())
-        per_hall[h] = min(per_hall[h], own + float(inputs.capex[h, 0] * inputs.crf))
-    best: dict[tuple[int, int], int] = {}
-    for h in range(len(inputs.hall_site)):
-        key = (int(inputs.hall_site[h]), int(inputs.hall_kind[h]))
-        if not inputs.hall_existing[h] and (key not in best or per_hall[h] < per_hall[best[key]]):
-            best[key] = h
-    keep = inputs.hall_existing.copy()
-    keep[list(best.values())] = True
-    return keep
+def _periods(inputs: Inputs) -> range:
+    return range(len(inputs.period_start))
+
+
+def block_prices(inputs: Inputs, index: Index, duals: Floats) -> Floats:
+    """What the relaxation's cost rises at least if a block is on, from its reduced costs, (S, W, P). [M USD/year]
+
+    A block carries at least its least MW: they pay the reduced cost of the place, of a hall for them, and of
+    the users they must then serve (the cheapest ones, each up to its demand).
+    """
+    cost = np.maximum(duals, 0.0)
+    sites, loads, periods = len(inputs.site_ids), len(inputs.workloads), len(inputs.period_start)
+    prices = np.full((sites, loads, periods), np.inf)
+    points, arcs = inputs.points, inputs.arcs
+    arc_load = points.workload[arcs.point] if len(arcs.point) else arcs.point
+    for w, load in enumerate(inputs.workloads):
+        own = np.flatnonzero(inputs.slot_workload == w)
+        least = load.min_block_mw
+        for p in range(periods):
+            hall = inputs.slot_hall[own]
+            step = (
+                least * (cost[index.place[own, p]] + cost[index.built[hall, p]]) + cost[index.open[hall, p]]
+            )
+            np.minimum.at(prices[:, w, p], inputs.slot_site[own], step)
+            prices[:, w, p] += cost[index.used[:, p]]
+            block = index.block_on[:, w, p]
+            prices[:, w, p] += np.where(block >= 0, cost[np.maximum(block, 0)], 0.0)
+            if not inputs.has_arcs[w] or least <= 0:
+                continue
+            mine = np.flatnonzero(arc_load == w)
+            size = inputs.demand_mw[w, p] * points.share[arcs.point[mine]]
+            price = cost[index.serve[mine, p]]
+            order = np.lexsort((price, arcs.site[mine]))
+            begins = np.searchsorted(arcs.site[mine][order], np.arange(sites + 1))
+            for s in range(sites):
+                part = order[begins[s] : begins[s + 1]]
+                filled = np.minimum(np.cumsum(size[part]), least)
+                amounts = np.diff(np.concatenate([[0.0], filled]))
+                rest = least - (float(filled[-1]) if len(filled) else 0.0)
+                pool = index.pooled[s, w, p]
+                bulk = cost[pool] if pool >= 0 else np.inf
+                paid = float((amounts * np.minimum(price[part], bulk)).sum())
+                prices[s, w, p] += paid + (rest * bulk if rest > 1e-9 else 0.0)
+    return prices
+
+
+def first_plan(
+    problem: Problem,
+    index: Index,
+    inputs: Inputs,
+    budget: Budget,
+    relaxed: Outcome,
+    prices: Floats,
+) -> Floats | None:
+    """A plan among the sites that the relaxation uses and the next best: a smaller model, so quick."""
+    if relaxed.x is None or len(inputs.site_ids) <= SMALL_SITES:
+        return None
+    keep = np.asarray((relaxed.x[index.used] > 1e-6).any(axis=1))
+    for w in range(len(inputs.workloads)):
+        keep[np.argsort(prices[:, w].min(axis=1), kind="stable")[:NEXT_BEST]] = True
+    keep[inputs.hall_site[inputs.hall_existing]] = True
+    keep |= inputs.required
+    outside = index.open[~keep[inputs.hall_site]].ravel()
+    small = problem.with_bounds(outside, 0.0, 0.0)
+    small = small.with_bounds(index.used[~keep].ravel(), 0.0, 0.0)
+    options = replace(budget.options(1e-3), node_limit=200)
+    if options.time_limit_s is not None:
+        options = replace(options, time_limit_s=options.time_limit_s / 3)
+    return highs.solve(small.arrays(), options).x
+
+
+def priced_out(
+    problem: Problem, index: Index, inputs: Inputs, relaxed: Outcome, prices: Floats, worth: float
+) -> tuple[Problem, int]:
+    """Close what cannot be part of a plan cheaper than ``worth``: bound plus reduced cost lies above it."""
+    duals = relaxed.column_dual
+    if duals is None or not math.isfinite(worth):
+        return problem, 0
+    room = worth - relaxed.objective + 1e-6 * abs(worth)
+    where = (index.block_on >= 0) & (prices > room)
+    columns = index.block_on[where]
+    binary = np.flatnonzero(problem.columns.integer & (np.maximum(duals, 0.0) > room))
+    columns = np.union1d(columns, binary)
+    columns = columns[problem.columns.lower[columns] == 0]
+    if not len(columns):
+        return problem, 0
+    return problem.with_bounds(columns, 0.0, 0.0), len(columns)
 
 
 def solve_problem(
@@ -223,21 +327,42 @@ def solve_problem(
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Problem, Outcome]:
     """Cut, find a first plan, solve; the problem returned holds the cuts."""
-    problem, bound, relaxed = with_cuts(problem, index, inputs, budget)
+    problem, relaxed = with_cuts(problem, index, inputs, budget)
     if relaxed.status == "infeasible":
         return problem, relaxed
-    say(f"linear relaxation {bound:,.4f}")
-    if start is None and backend == "highs":
-        start = first_plan(problem, index, inputs, budget, gap)
-    outcome = run_backend(problem, budget.options(gap), backend, start)
-    if outcome.status == "infeasible":
+    floor = relaxed.objective if relaxed.status == "optimal" else -math.inf
+    say(f"linear relaxation {floor:,.4f}")
+    reduced, worth = problem, math.inf
+    if backend == "highs" and relaxed.column_dual is not None:
+        prices = block_prices(inputs, index, relaxed.column_dual)
+        if start is None:
+            start = first_plan(problem, index, inputs, budget, relaxed, prices)
+        if start is not None:
+            settled = settle(problem, start)
+            start = settled
+        if start is not None:
+            worth = float(problem.columns.cost @ start + problem.offset)
+            reduced, closed = priced_out(problem, index, inputs, relaxed, prices, worth)
+            say(f"first plan {worth:,.4f}; {closed:,} choices priced out")
+    outcome = run_backend(reduced, budget.options(gap), backend, start)
+    if outcome.status == "infeasible" and reduced is problem:
         again = highs.solve(problem.arrays(), replace(budget.options(gap), presolve=False))
         outcome = again if again.status != "limit" else outcome
-    if not math.isfinite(outcome.bound) and outcome.status in ("optimal", "limit"):
-        claimed = outcome.objective - gap * abs(outcome.objective) - 1e-6
-        # A solver that hands on no bound is believed as far as its own claim, never beyond the relaxation.
-        own = claimed if outcome.status == "optimal" and not outcome.limit_hit else -math.inf
-        outcome = replace(outcome, bound=max(bound, own) if math.isfinite(bound) else own)
+    if start is not None and not outcome.objective <= worth:
+        # What was closed held nothing cheaper than the first plan: it stands, under the bound found.
+        found = worth if outcome.status == "infeasible" else outcome.bound
+        proved = outcome.status in ("infeasible", "optimal")
+        outcome = replace(
+            outcome, status="optimal" if proved else "limit", x=start, objective=worth, bound=found
+        )
+    bound = (
+        max(floor - 1e-7 * abs(floor), min(outcome.bound, worth)) if math.isfinite(floor) else outcome.bound
+    )
+    if not math.isfinite(outcome.bound) and outcome.status == "optimal" and not outcome.limit_hit:
+        # A solver that hands on no bound is believed as far as its own claim.
+        bound = max(bound, outcome.objective - gap * abs(outcome.objective) - 1e-6)
+    if outcome.status in ("optimal", "limit"):
+        outcome = replace(outcome, bound=bound)
     return problem, outcome
 
 
