@@ -302,7 +302,7 @@ def adiabatic(air: AirState, p: Mapping[str, float], settings: Settings) -> Resp
         rise_k=rise,
         pressure_pa=p["dp_fan"],
         efficiency=p["eff_fan"],
-        density=air_density(np.maximum(air.dry_bulb_c - use, lowest), air.pressure),
+        density=air_density(np.maximum(air.dry_bulb_c, lowest), air.pressure),
     )
     cop = chiller_cop(p["te"], air.dry_bulb_c + p["app_c"], carnot_share=p["eta"], cap=COP_CAP_AIR)
     chiller = q * mechanical / cop
@@ -326,7 +326,7 @@ def _coil(heat: float, air: AirState, p: Mapping[str, float], settings: Settings
         rise_k=p["dT"],
         pressure_pa=p["dp_fan"],
         efficiency=p["eff_fan"],
-        density=air_density(supply, air.pressure),
+        density=air_density(REFERENCE_SUPPLY_C, air.pressure),
     )
     cold = supply - p["app_coil"]
     return _Coil(taken, fan, cold, cold + p["dTw"])
