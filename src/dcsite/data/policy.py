@@ -111,8 +111,9 @@ def rule_sets(tables: Tables) -> pd.DataFrame:
         if path.parent.name == "rules" and name not in set(frame["rule_set"])
     )
     if own:
-        extra = pd.DataFrame({"rule_set": own, "title": "rule set of the user", "enforced": True})
-        frame = pd.concat([frame, extra], ignore_index=True).fillna("")
+        extra = dict.fromkeys(frame.columns, "") | {"title": "rule set of the user", "enforced": True}
+        rows = frame.astype(object).to_dict("records") + [extra | {"rule_set": name} for name in own]
+        frame = pd.DataFrame(rows, columns=frame.columns)
     return frame
 
 
