@@ -22,7 +22,6 @@ AIR = (
     "tower_wse",
     "water_chiller_tower",
     "air_chiller",
-    "once_through",
 )
 CHOICE = "dcsite-profile-choices"
 HARDWARE_YEAR = 2026

@@ -118,6 +118,7 @@ def evaluate(scenario: Scenario, tables: Tables, *, points: Sequence[str] = ()) 
             "escalation_ratio": pd.DataFrame(escalation),
             "verdicts": verdicts.reset_index(drop=True),
             "points": tuple(points),
+            "interruptible_blocks": pd.concat(blocks, ignore_index=True) if blocks else None,
         },
     )
 
@@ -279,6 +280,7 @@ def _interruptible(
 ) -> None:
     """Effective price and margin of the interruptible part; firm loads pay the delivered price."""
     facts["effective_price_usd_per_mwh"] = facts["price_usd_per_mwh"]
+    facts["effective_energy_usd_per_mwh"] = facts["energy_usd_per_mwh"]
     facts["hours_run"] = HOURS_PER_YEAR
     facts["margin_usd_per_mw_year"] = 0.0
     if profile.interruptible_fraction <= 0 or profile.break_even_usd_per_mwh is None:
@@ -335,7 +337,7 @@ def _money(
         demand_usd_per_kw_month=demand,
         pue=facts["pue"].to_numpy(dtype=np.float64),
         pue_peak=facts["pue_peak"].to_numpy(dtype=np.float64),
-        withdrawal_l_per_kwh=facts["withdrawal_l_per_kwh"].to_numpy(dtype=np.float64),
+        withdrawal_l_per_kwh=_bought_water(facts),
         water_usd_per_m3=of_site(frame, "water_usd_per_m3"),
         scarcity_factor=facts["water_scarcity_ratio"].to_numpy(dtype=np.float64),
         carbon_g_per_kwh=facts["carbon_g_per_kwh"].to_numpy(dtype=np.float64),
@@ -370,6 +372,14 @@ def _money(
     )
     facts["levelized_usd_per_it_mwh"] = np.divide(
         levelized, run, out=np.full_like(levelized, np.nan), where=run > 0
+    )
+
+
+def _bought_water(facts: pd.DataFrame) -> NDArray[np.float64]:
+    """Water that a tariff applies to: make-up; what once-through cooling returns to its source is not bought."""
+    through = facts["technology"] == "once_through"
+    return np.asarray(
+        np.where(through, facts["wue_l_per_kwh"], facts["withdrawal_l_per_kwh"]), dtype=np.float64
     )
 
 
