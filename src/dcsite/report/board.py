@@ -190,6 +190,8 @@ def _side_by_side(table: Table) -> str:
     rows = []
     for name in names:
         column = table.column(name)
+        if table.frame[name].isna().all():
+            continue
         unit = f" [{column.unit_shown}]" if column.unit_shown not in ("", "-") else ""
         rows.append([column.title + unit, *(cell_text(value, column) for value in table.frame[name])])
     columns = [Column("figure", "Figure", kind="text")]

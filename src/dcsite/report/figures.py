@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from dcsite.scoring.comparing import Comparison
     from dcsite.scoring.ranking import Ranking
-    from dcsite.scoring.spectrum import Interval
 
 MAP_WIDTH: Final = 1000.0
 NORTH_DEG: Final = 84.0
@@ -715,7 +714,6 @@ def spectrum_svg(spectrum: Spectrum, colors: Mapping[str, str] = LIGHT) -> str:
     winners = list(dict.fromkeys(i.site_id for i in (*spectrum.worth, *spectrum.rack)))
     series = {site: f"s{place % SERIES}" for place, site in enumerate(winners)}
     lines = spectrum.lines.set_index("site_id")
-    gated = len({i.technology for i in spectrum.rack if i.site_id in winners}) > 1
     low = min(spectrum.rack[0].start, 1.0) if spectrum.rack else 1.0
     panels = (
         (
@@ -758,9 +756,16 @@ def spectrum_svg(spectrum: Spectrum, colors: Mapping[str, str] = LIGHT) -> str:
         axes.low_y, axes.high_y = axes.high_y, 0.0
         x_ticks = [tick for tick in (1, 2, 4, 8, 16, 32) if start <= tick <= end] if is_rack else None
         _behind_grid(axes, words, x_ticks)
-        if not (is_rack and gated and spectrum.rack and _has_gate(spectrum.rack)):
-            for place, site in enumerate(winners):
-                axes_curve(axes, grid, behind[place], series[site], str(lines.at[site, "name"]))
+        # Lines hold for the technologies of the profile itself; beyond a density gate only the winner is known.
+        gate = min((i.start for i in intervals if i.technology != _technology(lines, i.site_id)), default=end)
+        before = grid <= gate * (1 + 1e-12)
+        for place, site in enumerate(winners):
+            if site in lines.index:
+                name = str(lines.at[site, "name"])
+                axes_curve(axes, grid[before], behind[place][before], series[site], name)
+        if gate < end:
+            words = _shorter("denser racks need other cooling", axes.x1 - axes.x(gate) - 12, 11)
+            drawing.text(axes.x(gate) + 6, axes.y1 - 8, words, fill="soft", font_size="11")
         here = 1.0 if is_rack else spectrum.worth_now_usd_per_rack_year
         if start <= here <= end:
             x = axes.x(here)
@@ -778,11 +783,8 @@ def spectrum_svg(spectrum: Spectrum, colors: Mapping[str, str] = LIGHT) -> str:
     return drawing.svg()
 
 
-def _has_gate(intervals: Sequence[Interval]) -> bool:
-    by_site: dict[str, set[str]] = {}
-    for interval in intervals:
-        by_site.setdefault(interval.site_id, set()).add(interval.technology)
-    return any(len(technologies) > 1 for technologies in by_site.values())
+def _technology(lines: pd.DataFrame, site_id: str) -> str:
+    return str(lines.at[site_id, "technology"]) if site_id in lines.index else ""
 
 
 def _behind(
@@ -856,7 +858,7 @@ def acceptability_svg(result: Robustness, top: int = 15, colors: Mapping[str, st
     shares = np.asarray(result.acceptability, dtype=np.float64)
     row_px, left, wide = 21.0, 200.0, 560.0
     drawing = Drawing(
-        800, 60 + row_px * len(frame), f"Ranks in {result.draws:,} draws: {result.workload}", colors
+        800, 40 + row_px * len(frame), f"Ranks in {result.draws:,} draws: {result.workload}", colors
     )
     count = shares.shape[1]
     tones = (("accent", "0.95"), ("accent", "0.55"), ("accent", "0.25"), ("line", "1"))

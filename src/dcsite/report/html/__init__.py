@@ -41,6 +41,7 @@ from dcsite.report.plain import plain_value
 from dcsite.report.terminal import cell_text, clean
 from dcsite.scoring import ranking as scoring
 from dcsite.scoring.criteria import BY_NAME, MAIN, with_anchors
+from dcsite.scoring.robustness import Robustness
 from dcsite.scoring.weights import swing_weights
 
 if TYPE_CHECKING:
@@ -678,7 +679,9 @@ def _slots_section(report: Report) -> str:
         title = SLOT_TITLES.get(slot, slot.replace("_", " ").capitalize()) + (f": {which}" if which else "")
         drawn = figures.picture_svg(value, figures.PAGE)
         if drawn is not None:
-            inside = f'<figure class="picture">{drawn}</figure>'
+            words = _picture_words(value)
+            caption = f'<figcaption class="small">{_text(words)}</figcaption>' if words else ""
+            inside = f'<figure class="picture">{drawn}{caption}</figure>'
         elif isinstance(value, Table):
             inside = table_html(value)
         elif isinstance(value, pd.DataFrame):
@@ -696,6 +699,16 @@ def _slots_section(report: Report) -> str:
         '<section id="pictures" aria-labelledby="pictures-title"><h2 id="pictures-title">How sure, and what '
         f"changes the answer</h2>{''.join(parts)}</section>"
     )
+
+
+def _picture_words(value: Any) -> str:  # noqa: ANN401
+    """What a picture rests on: how the draws were made, notes of the result."""
+    words = []
+    if isinstance(value, Robustness):
+        facts = "figures within their noise" if value.facts_drawn else "figures as they are"
+        words.append(f"{value.draws:,} draws; weights: {value.weights_drawn}; {facts}.")
+    words += [str(note) for note in getattr(value, "notes", ())]
+    return " ".join(words)
 
 
 def _data_uri(svg: str) -> str:

@@ -1,0 +1,121 @@
+"""A whole report of a scenario or a run: facts, rankings, comparison, plan, spectrum and robustness together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from dcsite.data.scenario_file import load_profiles
+from dcsite.errors import DcsiteError
+from dcsite.report.frames import Report
+from dcsite.scoring.weights import scenario_weights
+from dcsite.study.evaluating import evaluate
+from dcsite.study.ranking import compare, rank
+from dcsite.study.robust import AROUND, of_ranking
+from dcsite.study.spectrum import spectrum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dcsite.data.tables import Tables
+    from dcsite.physics.evaluation import Evaluation
+    from dcsite.scoring.comparing import Comparison
+    from dcsite.scoring.ranking import Ranking
+    from dcsite.spec.scenario import Scenario
+
+MOST_COMPARED: Final = 6
+"""A scenario that names at most so many sites gets them side by side."""
+
+DRAWS: Final = 2_000
+"""Draws behind the picture of rank acceptability in a report (a choice; ``dcsite robust`` draws more)."""
+
+
+def profile_weights(tables: Tables, scenario: Scenario) -> dict[str, Mapping[str, float]]:
+    """Weights of every profile, for the buttons of the page."""
+    return {
+        name: scenario_weights(profile, scenario).weight
+        for name, profile in load_profiles(tables, scenario).items()
+    }
+
+
+def scenario_report(
+    scenario: Scenario,
+    tables: Tables,
+    *,
+    evaluation: Evaluation | None = None,
+    plan: Any = None,  # noqa: ANN401  (any plan)
+    compared: Sequence[str] = (),
+    title: str = "",
+    pictures: bool = True,
+) -> Report:
+    """Gather everything a report of a scenario shows.
+
+    Parameters
+    ----------
+    evaluation
+        The facts, if they are at hand; else they are made.
+    plan
+        A plan of the scenario.
+    compared
+        Site ids to put side by side; default the scenario's ``sites.only``, if few.
+    pictures
+        Also compute spectrum and rank acceptability.
+
+    Returns
+    -------
+    Report
+        Ready for :func:`dcsite.report.export.write_report`.
+
+    Raises
+    ------
+    DcsiteError
+        If a name is unknown, or no workload has a site left to rank and there is no plan.
+    """
+    facts = evaluate(scenario, tables) if evaluation is None else evaluation
+    rankings: dict[str, Ranking] = {}
+    comparisons: dict[str, Comparison] = {}
+    notes: list[str] = []
+    refused: DcsiteError | None = None
+    ids = list(compared)
+    if not ids and scenario.sites.only is not None and 1 < len(facts.sites) <= MOST_COMPARED:
+        ids = [str(site_id) for site_id in facts.sites["site_id"]]
+    for name in facts.workloads:
+        try:
+            rankings[name] = rank(facts, workload=name, tables=tables)
+        except DcsiteError as error:
+            refused = error
+            notes.append(f"'{name}' is not ranked: {error.message}{f' ({error.hint})' if error.hint else ''}")
+            continue
+        if ids:
+            try:
+                comparisons[name] = compare(facts, ids, workload=name, tables=tables)
+            except DcsiteError as error:
+                notes.append(f"'{name}' is not compared: {error.message}")
+    if not rankings and plan is None and refused is not None:
+        raise refused
+    return Report(
+        title=title or scenario.title,
+        evaluation=facts,
+        rankings=rankings,
+        comparisons=comparisons,
+        plan=plan,
+        presets=profile_weights(tables, scenario),
+        pictures=_pictures(facts, tables, rankings) if pictures else {},
+        notes=tuple(notes),
+    )
+
+
+def _pictures(facts: Evaluation, tables: Tables, rankings: Mapping[str, Ranking]) -> dict[str, Any]:
+    """Spectrum of each workload that serves users, rank acceptability of each ranking with a choice."""
+    found: dict[str, Any] = {}
+
+    def put(slot: str, value: Any, workload: str) -> None:  # noqa: ANN401
+        found[f"{slot}:{workload}" if slot in found else slot] = value
+
+    for name, ranking in rankings.items():
+        has_worth = facts.profiles[name].latency_worth_usd_per_rack_year > 0
+        if name in facts.markets and has_worth and not ranking.weights.given:
+            put("spectrum", spectrum(facts, tables, workload=name), name)
+    for name, ranking in rankings.items():
+        if len(ranking.table) > 1 and ranking.method == "weighted_sum":
+            put("acceptability", of_ranking(ranking, DRAWS, 0, concentration=AROUND), name)
+    return found
