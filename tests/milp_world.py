@@ -39,7 +39,7 @@ PROFILES = {
         "accelerators_per_mw": 700.0,
     },
     "crypto": {
-        "load_factor": 1.0,
+        "load_factor": 0.98,
         "latency_worth_usd_per_rack_year": 0.0,
         "survive_fraction": 0.0,
         "interruptible_fraction": 1.0,
@@ -154,9 +154,8 @@ def world(
                     share = np.array([0.5, 0.3, 0.15, 0.05]) * 8760
                     cost = price[s] * pue_here * np.array([0.6, 1.0, 1.6, 3.2]) + wue * 1.5
                     hours = float(share[cost < worth].sum())
-                    margin = (
-                        float((share * np.maximum(0, worth - cost)).sum()) * profile.interruptible_fraction
-                    )
+                    margin = float((share * np.maximum(0, worth - cost)).sum())
+                    margin *= profile.interruptible_fraction * profile.load_factor
                     blocks += [
                         {
                             "site_id": names[s],

@@ -144,6 +144,7 @@ def build(inputs: Inputs) -> tuple[Problem, Index]:
         block_max,
         block_open,
         block_used,
+        least_blocks,
         workload_sites,
         used_low,
         used_high,
@@ -681,6 +682,33 @@ def block_used(inputs: Inputs, index: Index, count: int) -> Block | None:
     each = np.arange(len(i))
     rows.add(each, index.used[s[i], p], 1.0).add(each, index.block_on[s[i], w[i], p], -1.0)
     return rows.block("block_used", 0.0, INF, {"site": s[i], "workload": w[i], "period": p})
+
+
+def least_blocks(inputs: Inputs, index: Index, count: int) -> Block | None:
+    """``sum_s b >= n``: so many of the largest sites it takes to hold the load.
+
+    A half-open site gives half a connection, so the relaxation needs fewer than whole sites; no plan does.
+    """
+    periods = len(inputs.period_start)
+    wanted: list[tuple[int, int, int]] = []
+    if not index.block_on.size:
+        return None
+    room = block_room(inputs)
+    for w, load in enumerate(inputs.workloads):
+        if load.optional or not (index.block_on[:, w, 0] >= 0).any():
+            continue
+        for p in range(periods):
+            largest = np.cumsum(np.sort(room[:, w, p])[::-1])
+            least = int(np.searchsorted(largest, float(inputs.demand_mw[w, p]) * (1 - 1e-9))) + 1
+            if inputs.demand_mw[w, p] > 0 and 1 < least <= len(largest):
+                wanted.append((w, p, least))
+    if not wanted:
+        return None
+    rows = Rows(len(wanted), count)
+    for row, (w, p, _) in enumerate(wanted):
+        rows.add(row, index.block_on[:, w, p], 1.0)
+    loads, at, least_ = np.array(wanted).T
+    return rows.block("least_blocks", least_, INF, {"workload": loads, "period": at}, unit="sites")
 
 
 def workload_sites(inputs: Inputs, index: Index, count: int) -> Block | None:

@@ -165,69 +165,24 @@ def run_backend(problem: Problem, options: Options, backend: str, start: Floats 
 
 
 def with_cuts(problem: Problem, index: Index, inputs: Inputs, budget: Budget) -> tuple[Problem, Outcome]:
-    """Strengthen the relaxation: violated strong arc rows in rounds, then the least number of blocks."""
+    """Strengthen the relaxation: strong arc rows in rounds, those that it violates."""
     count = len(problem.columns)
     with highs.Session(problem.arrays(), budget.options(0.0)) as session:
         outcome = session.solve(relaxed=True)
         added: list[Block] = []
-        for phase in range(2):
-            for _ in range(CUT_ROUNDS):
-                if outcome.status != "optimal" or outcome.x is None:
-                    break
-                block = model.strong_arc(inputs, index, count, outcome.x)
-                if block is None:
-                    break
-                session.add_rows(block.matrix, block.lower, block.upper)
-                added.append(block)
-                before = outcome.objective
-                outcome = session.solve(relaxed=True)
-                if outcome.status == "optimal" and outcome.objective - before <= 1e-6 * abs(before):
-                    break
-            if phase or outcome.status != "optimal":
+        for _ in range(CUT_ROUNDS):
+            if outcome.status != "optimal" or outcome.x is None:
                 break
-            least = least_blocks(session, problem, index, inputs)
-            if least is None:
+            block = model.strong_arc(inputs, index, count, outcome.x)
+            if block is None:
                 break
-            session.add_rows(least.matrix, least.lower, least.upper)
-            added.append(least)
+            session.add_rows(block.matrix, block.lower, block.upper)
+            added.append(block)
+            before = outcome.objective
             outcome = session.solve(relaxed=True)
+            if outcome.status == "optimal" and outcome.objective - before <= 1e-6 * abs(before):
+                break
     return problem.with_block(*added), outcome
-
-
-def least_blocks(session: highs.Session, problem: Problem, index: Index, inputs: Inputs) -> Block | None:
-    """``sum_s b >= n``: the relaxation's own least number of blocks of a load, rounded up.
-
-    A half-open site gives half a connection and half its arcs, so the relaxation needs fewer than whole
-    sites; no plan does with a fraction.
-    """
-    count = len(problem.columns)
-    found: list[tuple[Any, float]] = []
-    targets = [index.block_on[:, w, p] for w in range(len(inputs.workloads)) for p in _periods(inputs)]
-    targets += [index.used[:, p] for p in _periods(inputs)]
-    for columns in targets:
-        chosen = columns[columns >= 0]
-        if not len(chosen):
-            continue
-        cost = np.zeros(count)
-        cost[chosen] = 1.0
-        session.set_cost(cost)
-        outcome = session.solve(relaxed=True)
-        if outcome.status != "optimal":
-            continue
-        least = math.ceil(outcome.objective - 1e-6)
-        if least > outcome.objective + 1e-6:
-            found.append((chosen, float(least)))
-    session.set_cost(problem.columns.cost, problem.offset)
-    if not found:
-        return None
-    rows = Rows(len(found), count)
-    for row, (columns, _) in enumerate(found):
-        rows.add(row, columns, 1.0)
-    return rows.block("least_blocks", [least for _, least in found], np.inf)
-
-
-def _periods(inputs: Inputs) -> range:
-    return range(len(inputs.period_start))
 
 
 def block_prices(inputs: Inputs, index: Index, duals: Floats) -> Floats:

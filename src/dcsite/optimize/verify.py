@@ -585,7 +585,8 @@ class _Check:
                 if self._stops(row.workload) <= 0:
                     continue
                 for mwh, block in self._run_rows(row):
-                    room = self._stops(row.workload) * block["hours"] * row.it_mw
+                    share = self._stops(row.workload) * self.profiles[row.workload].load_factor
+                    room = share * block["hours"] * row.it_mw
                     label = self.label(row.site_id, row.workload, period)
                     self.limit("run_block", label, "MWh/year", mwh, room, shown=False)
 
