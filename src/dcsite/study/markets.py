@@ -122,7 +122,8 @@ def market_of(
     """
     if not needs_market(scenario, workload, profile):
         return None
-    users = load_market(tables, workload.users, workload.demand, points or scenario.demand_points)
+    asked = points or scenario.demand_points
+    users = load_market(tables, workload.users, workload.demand, asked)
     between = user_network(tables, scenario)
     network = between.network
     ends = (users.lat, users.lon, users.country_iso3)
@@ -137,7 +138,7 @@ def market_of(
         added = (last.low_ms + last.high_ms) / 2.0
         rtt, bound = rtt + added, bound + last.high_ms
         notes.append(f"last mile {last.access}: +{added:g} ms, bound +{last.high_ms:g} ms ({last.quality})")
-    best, where = _best(tables, scenario, profile, users, network, added)
+    best, where = _best(tables, scenario, profile, users, network, added, asked)
     notes.append(f"best reach of any place: {best:.3f} ({where})")
     return Market(
         name=users.market,
@@ -156,6 +157,7 @@ def _best(
     users: DemandPoints,
     network: Network,
     added_ms: float,
+    asked: int,
 ) -> tuple[float, str]:
     """Best raw reach of any place and its name: from the table, else sought among metros and hub cities."""
     full, zero = profile.reach_full_ms, profile.reach_zero_ms
@@ -168,7 +170,7 @@ def _best(
             scenario.user_network,
             full_ms=full,
             zero_ms=zero,
-            points=_asked_points(scenario, users),
+            points=asked,
         )
         if row is not None:
             return row.best_reach_ratio, row.place
@@ -205,11 +207,6 @@ def _best(
     )
     found: tuple[float, str] = seek() if users.demand == "file" else tables.memo(key, seek)
     return found
-
-
-def _asked_points(scenario: Scenario, users: DemandPoints) -> int:
-    """Number of points under which the table of best reach lists the market (its cap, not its count)."""
-    return len(users) if users.points_before > len(users) else scenario.demand_points
 
 
 REACH_COLUMNS = (
