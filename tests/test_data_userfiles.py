@@ -219,10 +219,18 @@ def test_coordinates_survive_the_file(lat, lon):
     assert (made["lat"].iloc[0], made["lon"].iloc[0]) == (lat, lon)
 
 
-def test_the_columns_for_users_are_documented_as_numbers_or_text():
-    assert set(userfiles.NUMBERS) <= set(places.INPUT_COLUMNS)
-    assert set(userfiles.ALIASES.values()) <= set(places.INPUT_COLUMNS)
+def test_the_columns_for_users_are_columns_of_a_sites_frame():
+    assert set(userfiles.NUMBERS) <= set(userfiles.FILE_COLUMNS)
+    assert set(userfiles.ALIASES.values()) <= set(userfiles.FILE_COLUMNS)
+    assert {userfiles.OVERRIDES.get(c, c) for c in userfiles.FILE_COLUMNS} == set(places.INPUT_COLUMNS)
     assert set(places.INPUT_COLUMNS) <= set(places.SITE_COLUMNS)
+
+
+def test_a_price_of_ones_own_becomes_an_override(tmp_path):
+    text = "name,lat,lon,price_usd_per_mwh,carbon_g_per_kwh\nA,47.3,-119.9,33.5,\n"
+    made = userfiles.load_sites(write(tmp_path, "sites.csv", text), TABLES).iloc[0]
+    assert made["price_override_usd_per_mwh"] == 33.5
+    assert np.isnan(made["carbon_override_g_per_kwh"])
 
 
 def test_an_old_crs_member_of_geojson_is_honored(tmp_path):

@@ -382,6 +382,7 @@ def sites(
                 else counties[counties["state"] == r.admin1]
             )
             fips = near["fips"].iloc[int(np.argmin(km(lat, lon, near["lat"], near["lon"])))]
+        loss = counties.loc[counties["fips"] == fips, "fema_loss_usd_per_musd"]
         mw_source = cite(out, r.mw_source, FACTS, year=r.mw_year) if r.mw_source else ""
         if r.mw_source.startswith("Epoch AI Frontier"):
             mw_source = "epoch-ai"
@@ -411,6 +412,7 @@ def sites(
                 "water_stress_area_id": area,
                 "flow_id": flow_of(r, lat, lon, flows),
                 **generation(power.loc[r.id]),
+                "fema_loss_usd_per_musd": float(loss.iloc[0]) if fips else None,
                 "operating_mw": number(r.mw_operating),
                 "planned_mw": number(r.mw_planned),
                 "mw_year": number(r.mw_year),
@@ -455,6 +457,7 @@ def sites(
             "water_stress_area_kind": "kind of the area whose water stress holds here",
             "water_stress_area_id": "that area, in water_stress.csv",
             "flow_id": "row of water_flows.csv on the same river within 250 km",
+            "fema_loss_usd_per_musd": "expected loss of the county, as in us_counties.csv [USD per M USD and year]",
             "operating_mw": "data center power in operation [MW]; empty: not known",
             "planned_mw": "planned [MW]",
             "mw_year": "year of the MW figures",

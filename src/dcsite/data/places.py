@@ -46,6 +46,9 @@ WATER_KM = 50.0
 USER_SOURCE = "user-file"
 """Source id of a figure that a user's file states."""
 
+FEMA_SOURCE = "fema-nri-2021"
+"""Source of the expected losses of US counties."""
+
 WGI_ANCHORS = (-2.5, 2.5)
 CPI_ANCHORS = (0.0, 100.0)
 TAX_ANCHORS = (0.4, 0.0)
@@ -125,6 +128,8 @@ NUMBER_COLUMNS = (
     "land_m2",
     "water_m3_per_year",
     "water_m3_per_hour",
+    "price_override_usd_per_mwh",
+    "carbon_override_g_per_kwh",
 )
 SITE_COLUMNS = (*TEXT_COLUMNS, *NUMBER_COLUMNS)
 """Columns of a sites frame; :func:`fill_places` makes all of them."""
@@ -159,6 +164,8 @@ INPUT_COLUMNS = (
     "water_m3_per_year",
     "water_m3_per_hour",
     "water_group",
+    "price_override_usd_per_mwh",
+    "carbon_override_g_per_kwh",
 )
 """Columns that a user may give; the rest is derived."""
 
@@ -808,12 +815,17 @@ def _attach_country(tables: Tables, result: pd.DataFrame) -> None:
 
 
 def _attach_county(tables: Tables, result: pd.DataFrame) -> None:
-    frame = tables.memo("places.by_county", lambda: tables.frame("us_counties").set_index("fips"))
-    picked = frame.reindex(_text(result, "county_fips_code"))
-    result["fema_loss_usd_per_musd"] = picked["fema_loss_usd_per_musd"].to_numpy(dtype=np.float64)
-    known = np.isfinite(result["fema_loss_usd_per_musd"].to_numpy())
+    """Expected loss of the county; the catalog carries it already."""
+    if "fema_loss_usd_per_musd" not in result:
+        frame = tables.memo(
+            "places.by_county",
+            lambda: tables.frame("us_counties").set_index("fips")["fema_loss_usd_per_musd"],
+        )
+        picked = frame.reindex(_text(result, "county_fips_code"))
+        result["fema_loss_usd_per_musd"] = picked.to_numpy(dtype=np.float64)
+    known = np.isfinite(_number(result, "fema_loss_usd_per_musd"))
     result["fema_quality"] = np.where(known, "modeled", "")
-    result["fema_source_id"] = np.where(known, _text(picked.reset_index(), "hazard_source_id"), "")
+    result["fema_source_id"] = np.where(known, FEMA_SOURCE, "")
 
 
 STRESS_LEVEL = {

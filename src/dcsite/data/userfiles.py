@@ -66,8 +66,19 @@ NUMBERS = {
     "land_m2": Bounds(0, 1e12),
     "water_m3_per_year": Bounds(0, 1e12),
     "water_m3_per_hour": Bounds(0, 1e9),
+    "price_usd_per_mwh": Bounds(0, 1_000),
+    "carbon_g_per_kwh": Bounds(0, 2_000),
 }
-"""Columns that hold numbers; the others of ``INPUT_COLUMNS`` hold text."""
+"""Columns that hold numbers; the others hold text."""
+
+OVERRIDES = {
+    "price_usd_per_mwh": "price_override_usd_per_mwh",
+    "carbon_g_per_kwh": "carbon_override_g_per_kwh",
+}
+"""Columns of a file that go before what the power tables say, and their names in a sites frame."""
+
+FILE_COLUMNS = (*(c for c in INPUT_COLUMNS if c not in OVERRIDES.values()), *OVERRIDES)
+"""Columns that a file may have; others are kept when their names start with ``x_``."""
 
 ALIASES = {
     "latitude": "lat",
@@ -87,6 +98,8 @@ ALIASES = {
     "power_mw": "grid_mw",
     "water_stress": "water_stress_category",
     "capex": "capex_usd_per_w",
+    "price": "price_usd_per_mwh",
+    "carbon": "carbon_g_per_kwh",
 }
 """What people call these columns, for suggestions."""
 
@@ -334,11 +347,11 @@ def _refuse(name: str, problems: list[Problem]) -> DataError:
 
 def _suggest(column: str) -> str:
     key = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
-    if key in INPUT_COLUMNS:
+    if key in FILE_COLUMNS:
         return f"did you mean '{key}'?"
     if key in ALIASES:
         return f"did you mean '{ALIASES[key]}'?"
-    near = difflib.get_close_matches(key, INPUT_COLUMNS, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(key, FILE_COLUMNS, n=1, cutoff=0.7)
     return f"did you mean '{near[0]}'?" if near else "prefix it with x_ to carry it along, or remove it"
 
 
@@ -376,7 +389,7 @@ def judge(raw: Raw, tables: Tables) -> pd.DataFrame:
     problems = [
         Problem("header", f"unknown column '{column}'", _suggest(column))
         for column in raw.columns
-        if column not in INPUT_COLUMNS and not column.startswith("x_")
+        if column not in FILE_COLUMNS and not column.startswith("x_")
     ]
     missing = [column for column in ("lat", "lon") if column not in raw.columns]
     suggested = {ALIASES.get(c.lower()) for c in raw.columns}
@@ -388,7 +401,7 @@ def judge(raw: Raw, tables: Tables) -> pd.DataFrame:
     zones = load_zones(tables).rows
     data: dict[str, list[Any]] = {}
     for column in raw.columns:
-        if column not in INPUT_COLUMNS and not column.startswith("x_"):
+        if column not in FILE_COLUMNS and not column.startswith("x_"):
             continue
         values: list[Any] = []
         for row, where in zip(raw.rows, raw.lines, strict=True):
@@ -404,7 +417,7 @@ def judge(raw: Raw, tables: Tables) -> pd.DataFrame:
         order = {where: k for k, where in enumerate(["header", *raw.lines])}
         problems.sort(key=lambda p: order.get(p.where.partition(", ")[0], len(order)))
         raise _refuse(raw.name, problems)
-    frame = pd.DataFrame(data)
+    frame = pd.DataFrame(data).rename(columns=OVERRIDES)
     area = np.array(raw.area_m2)
     if np.isfinite(area).any():
         own = (

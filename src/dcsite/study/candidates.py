@@ -113,9 +113,9 @@ def candidate_sites(
     ):
         if column not in frame:
             frame[column] = default
-    frame["price_override_usd_per_mwh"] = np.nan
-    frame["carbon_override_g_per_kwh"] = np.nan
-    frame["capex_override_usd_per_mw"] = np.nan
+    for column in ("price_override_usd_per_mwh", "carbon_override_g_per_kwh", "capex_override_usd_per_mw"):
+        if column not in frame:
+            frame[column] = np.nan
     columns = {
         "grid_mw": "grid_mw",
         "land_m2": "land_m2",
