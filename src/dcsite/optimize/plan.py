@@ -119,7 +119,7 @@ class Plan:
     limits: pd.DataFrame
     dropped: pd.DataFrame
     scenario: Scenario
-    evaluation: Evaluation
+    evaluation: Evaluation | None
     cost_npv_usd: float = float("nan")
     capex_usd: float = float("nan")
     it_mw: float = float("nan")

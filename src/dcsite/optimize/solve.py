@@ -140,7 +140,8 @@ def optimize(
             raise SolverFaultError(message)
         return empty_plan(scenario, evaluation, inputs, outcome, backend)
     solution = tidy(solution, inputs)
-    return plan_of(solution, scenario, evaluation, outcome, backend, nodes)
+    plan = plan_of(solution, scenario, evaluation, outcome, backend, nodes)
+    return replace(plan, problem_digest=problem.digest())
 
 
 def with_scores(inputs: Inputs, evaluation: Evaluation) -> Inputs:
@@ -506,7 +507,6 @@ def plan_of(
         goal_unit=GOAL_UNITS[kind],
         asked_gap=scenario.solver.gap,
         limit_hit="" if proved else outcome.limit_hit,
-        problem_digest=solution.problem.digest(),
         notes=tuple(dict.fromkeys(notes)),
         solution=solution,
     )

@@ -63,7 +63,11 @@ class Verdict:
 
 def verify(plan: Plan, evaluation: Evaluation | None = None) -> list[str]:
     """List the violated limits of a plan, computed without the solver; empty is good."""
-    return list(check(plan, evaluation or plan.evaluation).violations)
+    facts = evaluation or plan.evaluation
+    if facts is None:
+        message = "the plan carries no facts; give the evaluation"
+        raise ValueError(message)
+    return list(check(plan, facts).violations)
 
 
 def check(plan: Plan, evaluation: Evaluation) -> Verdict:

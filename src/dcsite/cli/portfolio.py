@@ -1,0 +1,179 @@
+"""Commands on portfolios: ``optimize``, ``why``, ``why-not``, ``diagnose``, ``alternatives``, ``diff``, ``pareto``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from dcsite.cli.options import DataDirOption, ForceOption, Format, FormatOption, OutOption, VerboseOption
+from dcsite.cli.output import emit_result, say, width
+
+if TYPE_CHECKING:
+    from dcsite.data.tables import Tables
+    from dcsite.optimize.plan import Plan
+    from dcsite.physics.evaluation import Evaluation
+    from dcsite.spec.scenario import Scenario
+
+ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file (TOML).")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of optimize --out RUN.")]
+GapOption = Annotated[
+    Optional[float],  # noqa: UP045  (typer reads it at run time on 3.11)
+    typer.Option(
+        "--gap", min=0.0, max=0.999, help="Asked relative gap, e.g. 0.001; default by the scenario."
+    ),
+]
+TimeOption = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option("--time-limit", min=0.1, help="Wall seconds at most (another machine may stop elsewhere)."),
+]
+NodesOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--node-limit", min=1, help="Branches at most; the same everywhere."),
+]
+SolverOption = Annotated[
+    str, typer.Option("--solver", help="highs, or pulp:NAME for a solver that PuLP reaches.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("optimize")(optimize)
+
+
+def solver_name(text: str) -> str:
+    """Check ``--solver``.
+
+    Raises
+    ------
+    UsageError
+        If it is neither ``highs`` nor ``pulp:NAME``.
+    """
+    from dcsite.errors import UsageError
+
+    if text.lower() == "highs":
+        return "highs"
+    if text.lower().startswith("pulp:") and len(text) > len("pulp:"):
+        return f"pulp:{text.split(':', 1)[1]}"
+    message = f"--solver {text}: not known"
+    raise UsageError(message, hint="highs, pulp:HiGHS, pulp:CBC or another name that PuLP knows")
+
+
+def facts_of(scenario: "Scenario", data_dir: Path | None, *, verbose: bool) -> "tuple[Tables, Evaluation]":
+    """Tables and facts of a scenario."""
+    from dcsite.data.tables import load_tables
+    from dcsite.study.evaluating import evaluate
+
+    tables = load_tables(data_dir)
+    evaluation = evaluate(scenario, tables)
+    if verbose:
+        say(f"{len(evaluation.sites)} candidate sites, {len(evaluation.facts)} rows of facts")
+    return tables, evaluation
+
+
+def rankings_of(evaluation: "Evaluation", tables: "Tables") -> list[Any]:
+    """Rankings of the workloads that a single site could carry."""
+    from dcsite.errors import DcsiteError
+    from dcsite.study.ranking import rank
+
+    found = []
+    for name in evaluation.workloads:
+        try:
+            found.append(rank(evaluation, workload=name, tables=tables))
+        except DcsiteError:
+            continue
+    return found
+
+
+def refuse_run(out: Path | None, *, force: bool) -> None:
+    """Refuse a run folder that exists before any work is done.
+
+    Raises
+    ------
+    UsageError
+        If the folder exists and ``force`` is not set.
+    """
+    from dcsite.errors import UsageError
+
+    if out is not None and out.exists() and not force:
+        message = f"{out} exists"
+        raise UsageError(message, hint="--force replaces it, or give another name")
+
+
+def optimize(
+    scenario: ScenarioArgument,
+    gap: GapOption = None,
+    time_limit: TimeOption = None,
+    node_limit: NodesOption = None,
+    solver: SolverOption = "highs",
+    output_format: FormatOption = Format.table,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", "-o", help="Run folder to write: manifest, plan, ranking, report."),
+    ] = None,
+    force: ForceOption = False,
+    data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Choose sites, halls and placements at least cost, with a proven gap; checked without the solver.
+
+    Example: dcsite optimize scenarios/portfolio.toml --out runs/portfolio
+    """
+    from dcsite.cli.files import scenario_path
+    from dcsite.data.scenario_file import load_scenario
+    from dcsite.study import portfolio
+    from dcsite.study.runs import write_run
+
+    path = scenario_path(scenario)
+    asked = portfolio.with_solver(
+        load_scenario(path), gap=gap, time_limit_s=time_limit, node_limit=node_limit
+    )
+    backend = solver_name(solver)
+    refuse_run(out, force=force)
+    tables, evaluation = facts_of(asked, data_dir, verbose=verbose)
+    plan = portfolio.optimize(asked, evaluation, backend=backend, progress=say if verbose else None)
+    if out is not None:
+        written = write_run(
+            plan,
+            out,
+            rankings=rankings_of(evaluation, tables),
+            force=force,
+            scenario_text=path.read_text(encoding="utf-8"),
+        )
+        say(f"wrote {out} ({len(written)} files; open {out / 'report.html'})")
+    show(plan, output_format)
+    claim(plan)
+
+
+def show(plan: "Plan", output_format: Format) -> None:
+    """Print a plan on stdout."""
+    from dcsite.report.terminal import bullet, plan_text
+
+    sites = plan.evaluation.sites if plan.evaluation is not None else None
+    text = plan_text(plan, sites=sites, width=width())
+    if plan.notes:
+        text += "\n" + "".join(bullet(note, width()) for note in plan.notes)
+    emit_result(plan, text, output_format, None, evaluation=plan.evaluation, title=plan.scenario.title)
+
+
+def claim(plan: "Plan") -> None:
+    """Leave with exit code 4 where the asked proof is missing.
+
+    Raises
+    ------
+    LimitReachedError
+        If the plan is not proved to the asked gap, or there is none.
+    """
+    from dcsite.errors import LimitReachedError, SolverFaultError
+
+    if plan.status == "optimal":
+        return
+    if plan.placements.empty and not plan.verified:
+        message = f"stopped by a limit ({plan.limit_hit or 'solver'}) before a plan was found"
+        raise LimitReachedError(message, hint="raise --time-limit, or allow fewer sites or technologies")
+    if not plan.verified:
+        message = "the plan does not pass the check without the solver"
+        raise SolverFaultError(message, hint="; ".join(plan.notes[-3:]))
+    message = (
+        f"stopped by a limit ({plan.limit_hit or 'solver'}): gap {plan.gap:.3%}, asked {plan.asked_gap:.3%}"
+    )
+    raise LimitReachedError(message, hint="raise --time-limit or accept a larger --gap")

@@ -1,0 +1,70 @@
+"""Portfolios: what to build where, checked, explained and changed. The public functions around the optimizer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dcsite.optimize import solve
+from dcsite.optimize.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dcsite.optimize.plan import Plan
+    from dcsite.physics.evaluation import Evaluation
+    from dcsite.spec.scenario import Scenario
+
+__all__ = ["optimize", "verify", "with_solver"]
+
+
+def with_solver(scenario: Scenario, **changes: Any) -> Scenario:  # noqa: ANN401  (values of [solver])
+    """The scenario with some solver settings changed; None leaves a setting alone.
+
+    Raises
+    ------
+    ScenarioError
+        If a value is out of its range.
+    """
+    from dcsite.data.scenario_file import parse_scenario
+
+    wanted = {key: value for key, value in changes.items() if value is not None}
+    if not wanted:
+        return scenario
+    raw = scenario.model_dump(exclude_unset=True)
+    raw["solver"] = {**raw.get("solver", {}), **wanted}
+    return parse_scenario(raw, name="solver options")
+
+
+def optimize(
+    scenario: Scenario,
+    evaluation: Evaluation,
+    *,
+    backend: str = "highs",
+    start: Plan | None = None,
+    progress: Callable[[str], None] | None = None,
+    **solver: Any,  # noqa: ANN401  (settings of [solver])
+) -> Plan:
+    """Find the cheapest portfolio under the scenario's limits; see :func:`dcsite.optimize.solve.optimize`.
+
+    Parameters
+    ----------
+    scenario, evaluation
+        The question and its facts.
+    backend
+        ``highs`` or ``pulp:NAME``.
+    start
+        A plan to begin from.
+    progress
+        Called with a sentence at each step.
+    **solver
+        Settings of ``[solver]`` to change: ``gap``, ``time_limit_s``, ``node_limit``, ...
+
+    Raises
+    ------
+    InfeasibleError
+        If the limits contradict each other.
+    SolverFaultError
+        If the solver's answer does not survive the check.
+    """
+    asked = with_solver(scenario, **solver)
+    return solve.optimize(asked, evaluation, backend=backend, start=start, progress=progress)
