@@ -141,6 +141,19 @@ def test_a_larger_load_never_has_a_smaller_circle():
     assert [spot.site_id for spot in spots] == ["us-alder", "us-birch", "is-dagur"]
 
 
+def test_circles_that_hide_each_other_move_apart():
+    plan = MadeUpPlan()
+    frame = plan.placements.assign(site_id=["us-alder", "us-alder-2", "us-birch"])
+    sites = pd.concat([EVALUATION.sites, EVALUATION.sites.loc[["us-alder"]].assign(site_id="us-alder-2")])
+    sites = sites.set_index("site_id", drop=False)
+    report = as_report(replace(plan, placements=frame), evaluation=replace(EVALUATION, sites=sites))
+    spots = {spot.site_id: spot for spot in figures.plan_spots(report)}
+    a, b = spots["us-alder"], spots["us-alder-2"]
+    assert math.hypot(a.x - b.x, a.y - b.y) >= 0.8 * (a.radius + b.radius)
+    x, y = project(47.2, -119.9)
+    assert math.hypot(a.x - float(x), a.y - float(y)) < a.radius
+
+
 def test_the_bars_of_a_site_are_as_long_as_its_score():
     root = ET.fromstring(figures.bars_svg(CLOUD, EVALUATION.sites, 5))
     rows: dict[float, float] = {}

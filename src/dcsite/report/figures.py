@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -328,6 +328,34 @@ class Link:
     note: str
 
 
+LEAST_DISTANCE: Final = 0.85
+"""Distance of two circles over the sum of their radii that keeps their numbers readable."""
+
+
+def _apart(spots: Sequence[Spot]) -> list[Spot]:
+    """Move numbered circles that hide each other a little apart, the smaller ones further."""
+    x = np.array([spot.x for spot in spots])
+    y = np.array([spot.y for spot in spots])
+    for _ in range(30):
+        moved = False
+        for a in range(len(spots)):
+            for b in range(a + 1, len(spots)):
+                wanted = LEAST_DISTANCE * (spots[a].radius + spots[b].radius)
+                dx, dy = x[b] - x[a], y[b] - y[a]
+                distance = math.hypot(dx, dy)
+                if distance >= wanted - 0.05:
+                    continue
+                ux, uy = (dx / distance, dy / distance) if distance > 1e-6 else (1.0, 0.0)
+                share = spots[a].radius ** 2 / (spots[a].radius ** 2 + spots[b].radius ** 2)
+                push = wanted - distance
+                x[b], y[b] = x[b] + share * push * ux, y[b] + share * push * uy
+                x[a], y[a] = x[a] - (1 - share) * push * ux, y[a] - (1 - share) * push * uy
+                moved = True
+        if not moved:
+            break
+    return [replace(spot, x=float(x[place]), y=float(y[place])) for place, spot in enumerate(spots)]
+
+
 def map_picture(
     spots: Sequence[Spot], links: Sequence[Link], title: str, colors: Mapping[str, str] = LIGHT
 ) -> str:
@@ -342,7 +370,7 @@ def map_picture(
         )
     for link in links:
         drawing.circle(link.x, link.y, 1.4, "link")
-    for spot in reversed(spots):
+    for spot in spots:
         drawing.circle(
             spot.x,
             spot.y,
@@ -397,7 +425,7 @@ def plan_spots(report: Report) -> list[Spot]:
     )
     total = total.sort_values("it_mw", ascending=False, kind="stable").reset_index()
     x, y = project(total["lat"], total["lon"])
-    return [
+    spots = [
         Spot(
             str(row.site_id),
             str(row.site_name),
@@ -411,6 +439,7 @@ def plan_spots(report: Report) -> list[Spot]:
         for place, row in enumerate(total.itertuples(index=False))
         if math.isfinite(x[place])
     ]
+    return _apart(spots)
 
 
 def demand_links(report: Report) -> list[Link]:
@@ -441,7 +470,7 @@ def demand_links(report: Report) -> list[Link]:
 
 
 def ranking_spots(ranking: Ranking, sites: pd.DataFrame | None) -> list[Spot]:
-    """Circles of ranked sites, best first; the first ten carry their rank."""
+    """Circles of ranked sites, the best last and so on top; the first ten carry their rank."""
     frame = with_places(ranking.table, sites)
     x, y = project(frame["lat"], frame["lon"])
     return [
@@ -455,7 +484,7 @@ def ranking_spots(ranking: Ranking, sites: pd.DataFrame | None) -> list[Spot]:
             str(place + 1) if place < TOP_NUMBERED else "",
             f"{place + 1}. {row['name']} ({row['site_id']}): {row['score']:.1f}",
         )
-        for place, (_, row) in enumerate(frame.iterrows())
+        for place, (_, row) in reversed(list(enumerate(frame.iterrows())))
         if math.isfinite(x[place])
     ]
 

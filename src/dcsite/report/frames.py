@@ -320,6 +320,7 @@ _SHORT = {
     "capex_usd_per_w": "Shell and plant",
     "worth_usd_per_unit": "Worth",
     "hours_run": "Hours run",
+    "cost_usd_per_year": "Annual cost",
     "capex_usd_per_mw": "Construction cost",
     "escalation_ratio": "Growth of the price",
     "water_stress_category": "Water stress (0-4)",
@@ -341,7 +342,7 @@ def column_of(name: str) -> Column:
         return Column(name, f"Value {name.removeprefix('value_')}", "0-1", 3)
     if name.startswith("share_"):
         return Column(name, f"Share {name.removeprefix('share_')}", "-", 3)
-    title = _SHORT.get(name) or title or name.replace("_", " ")
+    title = _SHORT.get(name) or title or _words_of(name)
     title = title[:1].upper() + title[1:]
     if name in ("score", "score_sd"):
         return Column(name, title, "0-100", 1)
@@ -352,6 +353,8 @@ def column_of(name: str) -> Column:
     if name.endswith(("_usd_per_mw_year", "_usd_per_mw")):
         unit = unit or ("USD/MW-year" if name.endswith("year") else "USD/MW")
         return Column(name, title, unit, 3, "number", MILLION, "M " + unit)
+    if name.endswith(("_mwh_per_year", "_m3_per_year", "_t_per_year", "_m2")):
+        return Column(name, title, unit or _unit_of_name(name), 0)
     if name.endswith("_usd_per_year"):
         return Column(name, title, "USD/year", 2, "number", MILLION, "M USD/year")
     if name in FACTS and not unit:
@@ -363,6 +366,9 @@ def column_of(name: str) -> Column:
 
 
 _UNIT_SUFFIXES = (
+    ("_usd_per_mw_year", "USD/MW-year"),
+    ("_usd_per_mw", "USD/MW"),
+    ("_usd_per_year", "USD/year"),
     ("_usd_per_it_mwh", "USD/MWh IT"),
     ("_usd_per_mwh", "USD/MWh"),
     ("_usd_per_kw_month", "USD/kW-month"),
@@ -372,6 +378,7 @@ _UNIT_SUFFIXES = (
     ("_mwh_per_year", "MWh/year"),
     ("_m3_per_year", "m3/year"),
     ("_t_per_year", "t/year"),
+    ("_m2", "m2"),
     ("_usd_per_w", "USD/W"),
     ("_usd", "USD"),
     ("_mw", "MW"),
@@ -382,6 +389,12 @@ _UNIT_SUFFIXES = (
     ("_years", "years"),
     ("_ratio", "-"),
 )
+
+
+def _words_of(name: str) -> str:
+    """A column's name in words, without the unit at its end."""
+    suffix = next((suffix for suffix, _ in _UNIT_SUFFIXES if name.endswith(suffix) and name != suffix), "")
+    return name.removesuffix(suffix).replace("_", " ") or name
 
 
 def _unit_of_name(name: str) -> str:
