@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from dcsite.cli.rtt import rtt
 from dcsite.data.catalog import DataRoot
-from dcsite.data.demand import load_market, nearest_country
+from dcsite.data.demand import DEMANDS, load_market, market_names, nearest_country
 from dcsite.data.network import (
     best_reach,
     candidate_places,
@@ -26,6 +26,7 @@ from dcsite.data.network import (
     load_network,
     read_pair_ends,
 )
+from dcsite.data.scenario_file import load_profiles
 from dcsite.data.tables import Tables, load_tables
 from dcsite.errors import DataError, DcsiteError, UsageError
 from dcsite.physics.latency import ReachIndex, as_network, great_circle_km, rtt_matrix, rtt_pairs
@@ -120,17 +121,42 @@ def test_no_row_of_a_set_that_must_not_ship_is_in_the_tables(tables):
     assert set(tables.frame("rtt_reference")["network"]) == {"cloud"}
 
 
-def test_the_best_reach_is_reached_and_nowhere_passed(tables, networks):
-    lat, lon, codes, names = candidate_places(tables)
-    users = load_market(tables, "europe", "spending", 300)
-    index = ReachIndex.build(networks["public"], users.lat, users.lon, users.country_iso3, users.weight)
-    values = index.reach(lat, lon, codes, full_ms=20, zero_ms=80)
-    row = best_reach(tables, "europe", "spending", "public", full_ms=20, zero_ms=80, points=300)
+@pytest.mark.parametrize(
+    ("market", "demand", "name", "full", "zero"),
+    [
+        ("europe", "spending", "public", 20, 80),
+        ("world", "spending", "public", 20, 80),
+        ("world", "users", "cloud", 50, 200),
+        ("north-america", "spending", "public", 20, 80),
+        ("southeast-asia", "users", "public", 20, 80),
+    ],
+)
+def test_the_best_reach_is_reached_and_nowhere_passed(tables, networks, market, demand, name, full, zero):
+    lat, lon, codes, _ = candidate_places(tables)
+    users = load_market(tables, market, demand, 300)
+    index = ReachIndex.build(networks[name], users.lat, users.lon, users.country_iso3, users.weight)
+    values = index.reach(lat, lon, codes, full_ms=full, zero_ms=zero)
+    row = best_reach(tables, market, demand, name, full_ms=full, zero_ms=zero, points=300)
     assert row is not None
     assert values.max() <= row.best_reach_ratio + 1e-5
-    at = index.reach([row.lat], [row.lon], country(tables, row.lat, row.lon), full_ms=20, zero_ms=80)
+    at = index.reach([row.lat], [row.lon], country(tables, row.lat, row.lon), full_ms=full, zero_ms=zero)
     assert at[0] == pytest.approx(row.best_reach_ratio, abs=1e-4)
-    assert row.place in names
+
+
+def test_every_market_has_its_best_reach_for_the_anchors_of_the_profiles(tables):
+    anchors = {(p.reach_full_ms, p.reach_zero_ms) for p in load_profiles(tables).values()}
+    for market in market_names():
+        for demand in DEMANDS:
+            for full, zero in anchors:
+                found = [
+                    best_reach(tables, market, demand, name, full_ms=full, zero_ms=zero, points=points)
+                    for name in ("cloud", "public")
+                    for points in (300, 1000)
+                ]
+                assert all(row is not None and 0 < row.best_reach_ratio <= 1 for row in found), market
+
+
+def test_anchors_that_no_table_has_are_not_looked_up(tables):
     assert best_reach(tables, "europe", "spending", "public", full_ms=1, zero_ms=2, points=300) is None
 
 
@@ -284,6 +310,18 @@ def test_the_command_gives_the_same_rows_with_two_columns_more(tables, networks,
         )
         assert [float(row["rtt_ms"]) for row in rows] == pytest.approx(times.rtt_ms, abs=0.006)
         assert all(float(row["rtt_p90_ms"]) >= float(row["rtt_ms"]) for row in rows)
+
+
+def test_a_file_that_exists_is_kept_unless_forced(tmp_path):
+    path, out = tmp_path / "pairs.csv", tmp_path / "out.csv"
+    path.write_text("from_lat,from_lon,to_lat,to_lon\n39.04,-77.49,50.12,8.68\n")
+    asked = ("--pairs", str(path), "--out", str(out))
+    assert run(*asked).exit_code == 0
+    kept = out.read_text()
+    assert "rtt_p90_ms" in kept
+    assert "--force" in str(run(*asked).exception)
+    assert run(*asked, "--force").exit_code == 0
+    assert out.read_text() == kept
 
 
 def test_the_command_names_route_and_origin_of_one_pair():

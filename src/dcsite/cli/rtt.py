@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from dcsite.cli.options import DataDirOption, Format, OutOption
+from dcsite.cli.options import DataDirOption, ForceOption, Format, OutOption
+from dcsite.cli.output import write_text
 
 if TYPE_CHECKING:
     from dcsite.data.tables import Tables
@@ -45,6 +46,7 @@ def rtt(
         typer.Option("--format", "-f", help="What to print (default: table for A B, csv for --pairs)."),
     ] = None,
     out: OutOption = None,
+    force: ForceOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
     """Model the round-trip time between places, with the bound that 90 % of measurements stay under.
@@ -78,10 +80,7 @@ def rtt(
             output_format or Format.table,
             loaded.provenance,
         )
-    if out is None:
-        typer.echo(text, nl=False)
-    else:
-        out.write_text(text, encoding="utf-8")
+    write_text(text, out, force=force)
 
 
 def _sets(tables: "Tables", network: str, without: list[str] | None) -> tuple[str, ...] | None:
