@@ -304,7 +304,14 @@ def _with_geometry(
     except CRSError as error:
         raise _stop(name, f"unknown coordinate system '{crs[:60]}' ({error})", "use EPSG:4326") from None
     degrees = system is None or system.is_geographic
-    convert = None if degrees else Transformer.from_crs(system, "EPSG:4326", always_xy=True).transform
+    projector = None if degrees else Transformer.from_crs(system, "EPSG:4326", always_xy=True)
+
+    def convert(x: Any, y: Any) -> tuple[Any, Any]:  # noqa: ANN401  (arrays of coordinates)
+        """Degrees of a geometry's points; doubled at the end, for a single one is no array to some versions."""
+        assert projector is not None
+        lon, lat = projector.transform(np.append(x, x[-1:]), np.append(y, y[-1:]))
+        return lon[:-1], lat[:-1]
+
     geod = Geod(ellps="WGS84")
     problems, areas = [], []
     for number, (row, geometry) in enumerate(zip(rows, geometries, strict=True), start=1):
@@ -314,7 +321,7 @@ def _with_geometry(
             if not (row.get("lat") and row.get("lon")):
                 problems.append(Problem(where, "no geometry", "each site needs a point or a polygon"))
             continue
-        placed = transform(geometry, convert, interleaved=False) if convert else geometry
+        placed = transform(geometry, convert, interleaved=False) if projector else geometry
         point = placed if placed.geom_type == "Point" else placed.representative_point()
         if not (abs(point.y) <= 90 and abs(point.x) <= 180):
             hint = (
