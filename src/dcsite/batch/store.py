@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dcsite.errors import DataError, Problem, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -268,6 +268,7 @@ def run_kept(
     folder: RunFolder,
     *,
     salt: Any = None,  # noqa: ANN401  (any JSON value)
+    save: Callable[[str, Any], Any] | None = None,
 ) -> Iterator[tuple[str, Outcome | None]]:
     """Run the tasks that the folder does not hold yet, keeping each as it finishes.
 
@@ -275,6 +276,9 @@ def run_kept(
     ----------
     salt
         Enters the hash of every task beside its payload: whatever else decides a result.
+    save
+        Called with id and value before the task counts as finished, to lay arrays aside; what it returns
+        is kept as the result.
 
     Yields
     ------
@@ -294,7 +298,8 @@ def run_kept(
             yield task
 
     for outcome in executor.run(work, missing()):
-        folder.put(outcome.id, hashes.pop(outcome.id), outcome.value)
+        value = outcome.value if save is None else save(outcome.id, outcome.value)
+        folder.put(outcome.id, hashes.pop(outcome.id), value)
         folder.log(outcome.id, outcome.cpu_s, folder.task_path(outcome.id).stat().st_size)
         yield outcome.id, outcome
         while ready:

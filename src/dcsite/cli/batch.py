@@ -6,15 +6,27 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from dcsite.cli.options import DataDirOption, Format, FormatOption, SeedOption
-from dcsite.cli.output import emit_table, say, width, write_text
+from dcsite.cli.options import (
+    DataDirOption,
+    ForceOption,
+    Format,
+    FormatOption,
+    ScenarioOption,
+    SeedOption,
+    UsersOption,
+    WeightsOption,
+)
+from dcsite.cli.output import emit_result, emit_table, say, width, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
 
+    from dcsite.batch.cells import Source
+    from dcsite.batch.screen import Screen
     from dcsite.batch.sweep import Sweep
+    from dcsite.data.tables import Tables
 
 STATUS = "status"
 QUIET_S = 2.0
@@ -24,6 +36,7 @@ STEP_S = 10.0
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("sweep")(sweep)
+    app.command("screen")(screen)
 
 
 def progress_on_stderr(what: str) -> "Callable[[int, int], None]":
@@ -162,3 +175,174 @@ def _show(found: "Sweep", output_format: Format, top: int) -> None:
 
 def _first(frame: "pd.DataFrame", top: int) -> str:
     return f" (first {top} of {len(frame):,})" if len(frame) > top else ""
+
+
+def screen(
+    country: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--country", help="H3 cells of this country (ISO3 or name); all land without it."),
+    ] = None,
+    resolution: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--resolution", help="H3 resolution, 0 to 10 (extra: grid)."),
+    ] = None,
+    grid: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--grid", help="us-counties, or admin1 units of the world."),
+    ] = None,
+    box: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--box", help="S,W,N,E in degrees; W above E crosses the antimeridian."),
+    ] = None,
+    step: Annotated[float, typer.Option("--step", help="Spacing of the cells of a box [degrees].")] = 0.1,
+    cells: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--cells", help="Own cells: CSV, GeoPackage, GeoJSON or GeoParquet with lat, lon."),
+    ] = None,
+    profile: Annotated[
+        str, typer.Option("--profile", "-p", help="Workload profiles: cloud,ai-training.")
+    ] = "cloud",
+    scenario: ScenarioOption = None,
+    users: UsersOption = None,
+    weights: WeightsOption = None,
+    by: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--by", help="Year by which power is needed."),
+    ] = None,
+    allow_risk: Annotated[
+        bool, typer.Option("--allow-risk", help="Keep what the risk filter drops.")
+    ] = False,
+    top: Annotated[int, typer.Option("--top", min=1, help="Best cells to list.")] = 20,
+    apart_km: Annotated[
+        float, typer.Option("--apart-km", help="Least distance between listed cells [km].")
+    ] = 0.0,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes on this machine.")] = 1,
+    scheduler: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--scheduler", help="A running Dask scheduler: tcp://HOST:8786."),
+    ] = None,
+    run: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--run", help="Folder that keeps finished tiles; a killed run goes on from it."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
+    output_format: FormatOption = Format.table,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", "-o", help="All scored cells: .csv, .parquet (GeoParquet) or .gpkg."),
+    ] = None,
+    best: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--best", help="The listed cells as a CSV of sites, for rank --sites or a scenario."),
+    ] = None,
+    force: ForceOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Score every cell of a country, box, grid or file; list the best, apart from each other.
+
+    Example: dcsite screen --box 24,-125,50,-66 --step 0.1 --profile ai-training --top 10 --apart-km 200
+    """
+    import tempfile
+
+    from dcsite.batch.screen import best_sites_csv
+    from dcsite.batch.screen import screen as screen_cells
+    from dcsite.cli.ranking import base_scenario, profile_names
+    from dcsite.data.tables import load_tables
+    from dcsite.errors import UsageError
+    from dcsite.study.quick import quick_scenario, weights_of
+
+    if resume and run is None:
+        message = "--resume needs --run FOLDER"
+        raise UsageError(message)
+    tables = load_tables(data_dir)
+    base = base_scenario(scenario)
+    asked = quick_scenario(
+        profiles=[] if base else profile_names(tables, profile),
+        users=users,
+        weights=weights_of(weights),
+        base=base,
+        by=by,
+        allow_risk=allow_risk or None,
+    )
+    with tempfile.TemporaryDirectory(prefix="dcsite-cells-") as folder:
+        source = _source(tables, country, resolution, grid, box, step, cells, Path(folder))
+        found = screen_cells(
+            asked,
+            source,
+            top=top,
+            apart_km=apart_km,
+            jobs=jobs,
+            scheduler=scheduler,
+            run=run,
+            resume=resume,
+            cells_out=out,
+            force=force,
+            data_dir=data_dir,
+            progress=progress_on_stderr("tiles"),
+        )
+    if out is not None:
+        say(f"wrote {out}")
+    if best is not None:
+        write_text(best_sites_csv(found), best, force=force)
+    _show_screen(found, output_format)
+
+
+def _source(
+    tables: "Tables",
+    country: str | None,
+    resolution: int | None,
+    grid: str | None,
+    box: str | None,
+    step: float,
+    cells: Path | None,
+    folder: Path,
+) -> "Source":
+    """Cells of the one source that was asked for."""
+    from dcsite.batch.cells import box_source, file_source, h3_source, table_source
+    from dcsite.errors import UsageError
+
+    hint = "--country ISO3 --resolution N, --resolution N, --grid us-counties, --box S,W,N,E --step D, or --cells FILE"
+    asked = [resolution is not None, grid is not None, box is not None, cells is not None]
+    if sum(asked) != 1:
+        message = "screen needs exactly one source of cells"
+        raise UsageError(message, hint=hint)
+    if country is not None and resolution is None:
+        message = "--country needs --resolution"
+        raise UsageError(message, hint=hint)
+    if resolution is not None:
+        return h3_source(tables, country, resolution)
+    if grid is not None:
+        return table_source(tables, grid)
+    if box is not None:
+        return box_source(box, step)
+    assert cells is not None
+    return file_source(cells, folder)
+
+
+def _show_screen(found: "Screen", output_format: Format) -> None:
+    """Print the best cells and what excluded the others."""
+    from dcsite.report.frames import frame_table
+    from dcsite.report.terminal import heading, paragraph, table_text
+
+    tables = [
+        frame_table(frame, f"best_{name}", f"Best cells for {name}")
+        for name, frame in found.best.items()
+        if len(frame)
+    ]
+    if len(found.excluded):
+        tables.append(frame_table(found.excluded, "excluded", "Cells without a score"))
+    lines = [f"{found.cells:,} cells: {found.label}"]
+    lines += [f"{count:,} scored for {name}" for name, count in found.scored.items()]
+    if output_format is not Format.table:
+        emit_result(tables, "", output_format, None, title=found.label)
+        say("; ".join(lines))
+        return
+    parts = [f"{heading(table.title)}{table_text(table, width())}" for table in tables]
+    parts += [paragraph(note, width()) for note in ("; ".join(lines) + ".", *found.notes)]
+    write_text("\n".join(parts), None)
+
+
+def _brief(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Columns that fit a terminal; JSON and CSV hold all."""
+    columns = ["rank", "cell", "name", "country_iso3", "technology", "score"]
+    return frame[[*columns, *(name for name in frame if str(name).startswith("score_"))]]
