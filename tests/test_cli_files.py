@@ -176,3 +176,52 @@ def test_report_says_what_it_cannot_read(run, tmp_path):
     assert code == 2
     assert "docx" in error
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_demo_goes_from_question_to_plan_and_report_reads_the_run(run, tmp_path, monkeypatch):
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    (shipped / "portfolio.toml").write_text(SMALL)
+    monkeypatch.setattr("dcsite.data.catalog.find_scenarios", lambda: shipped)
+    monkeypatch.setattr("dcsite.cli.files.DEMO_SITES", ("us-quincy-wa", "is-keflavik"))
+    code, out, error = run("demo", "--out", "runs/small")
+    assert code == 0, error
+    folder = tmp_path / "runs" / "small"
+    assert out.rstrip().endswith("The report: runs/small/report.html")
+    assert "optimal" in out
+    assert [line[:4] for line in error.splitlines()] == ["1/4 ", "2/4 ", "3/4 ", "4/4 "]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert '<section id="plan"' in page
+    assert 'id="slot-acceptability"' in page
+    code, _, error = run("demo", "--out", "runs/small")
+    assert (code, "exists" in error) == (2, True)
+
+    code, _, error = run("report", "runs/small", "--format", "json", "--out", "again.json")
+    assert code == 0, error
+    document = json.loads((tmp_path / "again.json").read_text(encoding="utf-8"))
+    plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    assert document["plan"]["objective_usd_per_year"] == plan["objective_usd_per_year"]
+    assert {row["site_id"] for row in document["tables"]["plan"]["rows"]} == set(plan["sites"])
+    assert document["tables"]["ranking"]["rows"]
+
+
+@pytest.mark.slow
+def test_report_of_a_run_says_when_its_tables_have_changed(run, tmp_path):
+    from dcsite.data.tables import load_tables
+    from dcsite.study.evaluating import evaluate
+    from dcsite.study.portfolio import optimize
+    from dcsite.study.runs import write_run
+
+    (tmp_path / "two.toml").write_text(SMALL)
+    scenario = load_scenario(tmp_path / "two.toml")
+    evaluation = evaluate(scenario, load_tables())
+    write_run(optimize(scenario, evaluation), tmp_path / "run")
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text(encoding="utf-8"))
+    first = next(iter(manifest["data_checksums"]))
+    manifest["data_checksums"][first] = "0" * 64
+    (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
+    code, _, error = run("report", "run", "--format", "md", "--force")
+    assert code == 0, error
+    text = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
+    assert "Tables changed since the run was made" in text

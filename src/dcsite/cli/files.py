@@ -1,18 +1,20 @@
-"""Commands around files: ``report``, ``init``, ``validate``, ``schema``."""
+"""Commands around files: ``report``, ``init``, ``validate``, ``schema``, ``demo``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from dcsite.cli.options import DataDirOption, ForceOption, Format, VerboseOption
-from dcsite.cli.output import say, write_text
+from dcsite.cli.output import say, width, write_text
 
 if TYPE_CHECKING:
     from dcsite.data.tables import Tables
     from dcsite.report.frames import Report
 
 SCHEMA_NAME = "dcsite-scenario.schema.json"
+DEMO_SITES = ("us-quincy-wa", "us-plano-tx", "is-keflavik")
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command("init")(init)
     app.command("validate")(validate)
     app.command("schema")(schema)
+    app.command("demo")(demo)
 
 
 def report(
@@ -85,28 +88,45 @@ def report(
 def _report_of(
     source: Path, tables: "Tables", compared: str | None, title: str, *, pictures: bool, verbose: bool
 ) -> "Report":
+    from dcsite.data.scenario_file import load_scenario
+    from dcsite.errors import DcsiteError
+    from dcsite.report.frames import Report
     from dcsite.study.candidates import site_names
     from dcsite.study.evaluating import evaluate
     from dcsite.study.reporting import scenario_report
 
     plan: Any = None
+    notes: list[str] = []
+    sums: dict[str, str] = {}
     if source.is_dir():
         from dcsite.study.runs import read_run
 
         run = read_run(source)
         scenario, plan = run.scenario, run.plan
+        sums = dict(run.manifest.get("data_checksums", {}))
     else:
-        from dcsite.data.scenario_file import load_scenario
-
         scenario = load_scenario(scenario_path(source))
-    evaluation = evaluate(scenario, tables)
+    try:
+        evaluation = evaluate(scenario, tables)
+    except DcsiteError as error:
+        if plan is None:
+            raise
+        notes.append(f"The plan stands alone: its scenario cannot be evaluated here ({error.message}).")
+        return Report(title or scenario.title, plan=plan, notes=tuple(notes))
+    changed = sorted(name for name, value in sums.items() if evaluation.checksums.get(name, value) != value)
+    if changed:
+        notes.append(
+            f"Tables changed since the run was made ({', '.join(changed)}): the plan is that of the run, the "
+            "rankings are of today."
+        )
     if verbose:
         say(f"{len(evaluation.sites)} candidate sites, {len(evaluation.facts)} rows of facts")
     named = [name.strip() for name in (compared or "").split(",") if name.strip()]
     ids = site_names(tables, named, evaluation.sites.reset_index(drop=True))
-    return scenario_report(
+    made = scenario_report(
         scenario, tables, evaluation=evaluation, plan=plan, compared=ids, title=title, pictures=pictures
     )
+    return replace(made, notes=(*notes, *made.notes))
 
 
 def scenario_path(source: Path) -> Path:
@@ -278,3 +298,31 @@ def schema(
         message = f"no schema is named '{which}'"
         raise UsageError(message, hint="scenario, profile or report")
     write_text(json.dumps(found(), indent=1, ensure_ascii=False), out, force=force)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/demo"),
+    force: ForceOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Run the shipped sample from question to plan: evaluate, rank, compare, optimize, write run and report.
+
+    Example: dcsite demo --out runs/demo
+    """
+    from dcsite.data.catalog import find_scenarios
+    from dcsite.data.tables import load_tables
+    from dcsite.errors import DataError
+    from dcsite.report.plain import refuse_existing
+    from dcsite.study.demo import run_demo
+
+    folder = find_scenarios()
+    if folder is None:
+        message = "the shipped scenarios are missing"
+        raise DataError(message, hint="reinstall dcsite")
+    refuse_existing(out, force=force)
+    tables = load_tables(data_dir)
+    text, paths = run_demo(
+        folder / "portfolio.toml", tables, out, compared=DEMO_SITES, force=force, tell=say, width=width()
+    )
+    page = next(path for path in paths if path.name == "report.html")
+    write_text(f"{text}\nThe report: {page}", None)
