@@ -131,6 +131,43 @@ def test_licenses_with_a_price_and_a_delay_enter_only_where_one_is_needed(tables
     assert any("export license" in note for note in abroad.notes)
 
 
+def test_sales_tax_programs_are_told_and_count_only_when_asked(tables):
+    base = {"profiles": ["ai-training"], "only": ["quincy", "moses"]}
+    taxed = with_value(quick_scenario(**base), "money.sales_tax_ratio", 0.08)
+    untaxed = evaluate(quick_scenario(**base), tables)
+    site = "us-quincy-wa"
+    plain = money(untaxed, site, tables, sensitivity=False)
+    off = money(replace(untaxed, scenario=taxed), site, tables, sensitivity=False)
+    on = money(
+        replace(untaxed, scenario=with_value(taxed, "money.incentives", "on")),
+        site,
+        tables,
+        sensitivity=False,
+    )
+    opening = untaxed.scenario.sites.opening_usd
+    assert off.terms.capex_usd - opening == pytest.approx(
+        (plain.terms.capex_usd - opening) * (1 + 0.08 * 0.6)
+    )
+    assert any("US-WA: sales-tax program" in note and "not counted" in note for note in off.notes)
+    told = next(note for note in on.notes if "US-WA: sales-tax program" in note)
+    if "not met" in told:
+        assert on.terms.capex_usd == pytest.approx(off.terms.capex_usd)
+    else:
+        assert on.terms.capex_usd == pytest.approx(plain.terms.capex_usd)
+    fees = [note for note in on.notes if "application fee" in note]
+    assert len(fees) == 1  # the band of the load
+    assert "over 40 MW" in fees[0]
+    assert "proposed, not counted" in fees[0]
+
+
+def test_a_program_whose_investment_is_not_met_frees_nothing(tables):
+    small = quick_scenario(profiles=["cloud"], it_mw=0.5, only=["quincy", "plano"])
+    small = with_value(with_value(small, "money.sales_tax_ratio", 0.08), "money.incentives", "on")
+    found = money(evaluate(small, tables), "us-plano-tx", tables, sensitivity=False)
+    assert any("US-TX: sales-tax program" in note and "not met; " in f"{note}; " for note in found.notes)
+    assert not any("Texas" in note and "; counted" in note for note in found.notes)
+
+
 @pytest.mark.slow
 def test_each_bar_of_the_tornado_is_what_the_scenario_with_that_value_gives(training, tables):
     found = money(training, "us-quincy-wa", tables, workload="ai-training")

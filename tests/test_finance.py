@@ -15,6 +15,7 @@ from dcsite.physics.finance import (
     accelerator_hours,
     declining_balance,
     delay_usd_per_month,
+    expected_wait_years,
     internal_rate_of_return,
     levelized,
     payback_years,
@@ -183,6 +184,26 @@ def test_a_month_of_delay_costs_what_the_closed_form_says(rate, delay):
     idle, what = delay_usd_per_month(replace(terms, revenue_usd_per_year=0.0))
     assert idle == pytest.approx(1000 * ((1 + rate) ** (1 / 12) - 1))
     assert what == "capital standing idle"
+
+
+@given(st.floats(0, 5), st.floats(0, 5), st.floats(0, 5), st.floats(0, 12))
+def test_the_expected_wait_is_the_mean_over_the_triangle(low, rise, fall, ready):
+    mode, high = low + rise, low + rise + fall
+    found = expected_wait_years(low, mode, high, ready)
+    if high - low < 1e-3:
+        assert found == pytest.approx(max(0.0, mode - ready), abs=2e-3)
+        return
+    # inverse of the cumulative triangle at the middles of 20,000 equal steps
+    share = (np.arange(20_000) + 0.5) / 20_000
+    cut = rise / (high - low)
+    times = np.where(
+        share < cut,
+        low + np.sqrt(share * (high - low) * rise),
+        high - np.sqrt((1 - share) * (high - low) * fall),
+    )
+    assert found == pytest.approx(np.maximum(0, times - ready).mean(), abs=1e-4)
+    with pytest.raises(ValueError, match="must rise"):
+        expected_wait_years(2.0, 1.0, 3.0, 0.0)
 
 
 def test_hardware_is_bought_at_the_start_and_again():

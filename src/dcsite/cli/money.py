@@ -133,7 +133,7 @@ TITLES = {
     "delay_usd_per_month": "Price of a month of delay",
     "delay_is": "which is",
     "time_to_power_years": "Time to power",
-    "wait_months": "Wait beyond construction",
+    "wait_months": "Expected wait beyond construction",
     "wait_low_months": "Wait, low end",
     "wait_high_months": "Wait, high end",
     "wait_usd": "Price of the wait",
@@ -250,10 +250,10 @@ def _words(result: "SiteMoney") -> list[str]:
     if math.isfinite(float(summary["time_to_power_years"])):
         span = f"{float(summary['wait_low_months']):g} to {float(summary['wait_high_months']):g}"
         told.append(
-            f"Time to power: {float(summary['time_to_power_years']):g} years, {wait:g} months beyond construction "
-            f"(range {span}). "
+            f"Time to power: {float(summary['time_to_power_years']):g} years; power is expected {wait:.1f} months "
+            f"after construction ({span}). "
             + (
-                f"The wait would cost {float(summary['wait_usd']) / 1e6:,.1f} M USD; the cash flow leaves it out "
+                f"That wait would cost {float(summary['wait_usd']) / 1e6:,.1f} M USD; the cash flow leaves it out "
                 "(--delay-months)."
                 if wait > 0
                 else "No wait is counted."

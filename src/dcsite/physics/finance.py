@@ -406,6 +406,43 @@ def delay_usd_per_month(terms: Terms) -> tuple[float, str]:
     return terms.capex_usd * month, "capital standing idle"
 
 
+def expected_wait_years(
+    low_years: float, middle_years: float, high_years: float, ready_years: float
+) -> float:
+    """Mean time by which power comes after the hall is ready, power being triangular in time. [years]
+
+    Closed form: the mean of ``max(0, T - ready)`` is the integral of the chance that power is still missing.
+
+    Parameters
+    ----------
+    low_years, middle_years, high_years
+        Ends and mode of the time to power; equal ends make it certain.
+
+    Raises
+    ------
+    ValueError
+        If they do not rise.
+
+    Examples
+    --------
+    >>> round(expected_wait_years(1.0, 2.0, 3.0, 2.0), 6), expected_wait_years(4.0, 4.0, 4.0, 1.5)
+    (0.166667, 2.5)
+    """
+    low, mode, high, ready = low_years, middle_years, high_years, ready_years
+    if not low <= mode <= high:
+        message = f"the times must rise, got {low:g}, {mode:g}, {high:g}"
+        raise ValueError(message)
+    if ready >= high:
+        return 0.0
+    mean = (low + mode + high) / 3.0
+    if ready <= low:
+        return mean - ready
+    span = high - low
+    if ready >= mode:
+        return (high - ready) ** 3 / (3.0 * span * (high - mode))
+    return mean - ready + (ready - low) ** 3 / (3.0 * span * (mode - low))
+
+
 def accelerator_hours(accelerators: float, *, derate_ratio: float = 0.0) -> float:
     """Hours that accelerators can be used in a year; hours lost to heat are lost. [h/year]"""
     return accelerators * HOURS_PER_YEAR * (1.0 - derate_ratio)

@@ -208,6 +208,16 @@ class Money(Model):
     )
     incentive_ratio: Fraction = Field(0.0, description="share of the capital paid back in the first year [-]")
     incentive_usd_per_mw: NonNegative = Field(0.0, description="amount paid back in the first year [USD/MW]")
+    sales_tax_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="sales tax on equipment; rates are not in the tables [-]"
+    )
+    equipment_share_ratio: Fraction = Field(
+        0.6, description="share of the capital that is taxable equipment [-]; a choice"
+    )
+    incentives: Literal["off", "on"] = Field(
+        "off",
+        description="on: sales-tax programs of the tables exempt equipment where their investment is met",
+    )
     hardware_life_years: Annotated[int, Field(ge=1, le=30)] = Field(
         5, description="IT hardware is bought again after [years]; a choice"
     )

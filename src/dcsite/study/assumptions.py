@@ -49,6 +49,8 @@ SPANS: dict[str, tuple[float, float, str]] = {
     "money.delay_months": (0.0, 24.0, "none to two years"),
     "money.tax_ratio": (0.0, 0.35, "exempt to the highest rates of larger countries"),
     "money.incentive_ratio": (0.0, 0.10, "none to a generous program"),
+    "money.sales_tax_ratio": (0.0, 0.09, "exempt to the higher combined rates in the United States"),
+    "money.equipment_share_ratio": (0.4, 0.8, "shell-heavy to plant-heavy"),
     "money.residual_ratio": (0.0, 0.20, "nothing to land and shell"),
     "money.hardware_life_years": (3, 8, "fast to slow renewal"),
 }

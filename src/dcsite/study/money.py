@@ -23,6 +23,7 @@ from dcsite.physics.finance import (
     accelerator_hours,
     declining_balance,
     delay_usd_per_month,
+    expected_wait_years,
     project,
     straight_line,
 )
@@ -93,7 +94,8 @@ class SiteMoney:
     summary
         Figure to value: ``capital_usd, npv_usd, irr_ratio, payback_years, discounted_payback_years,
         levelized_usd_per_it_mwh, levelized_usd_per_accelerator_hour, break_even_usd_per_mwh,
-        delay_usd_per_month, time_to_power_years, wait_months, wait_usd, ...``; NaN where undefined.
+        delay_usd_per_month, time_to_power_years, wait_months`` (expected, power being triangular between its
+        ends) ``, wait_usd, ...``; NaN where undefined.
     table
         Cash flow: ``label, time_years``, one ``<part>_usd`` per flow, ``net_usd, cumulative_usd,
         depreciation_usd, taxable_usd``.
@@ -137,6 +139,7 @@ def money(
         If the site is not ranked for the workload, or a cost has no figure (named).
     """
     case = _case(evaluation, site_id, workload)
+    case = replace(case, programs=_programs(case, tables))
     terms, notes = _terms(case)
     laid_out = project(terms)
     energy = case.energy_mwh_per_year
@@ -167,6 +170,7 @@ class _Case:
     evaluation: Evaluation
     workload: str
     row: pd.Series
+    programs: tuple[dict[str, Any], ...] = ()
 
     @property
     def scenario(self) -> Scenario:
@@ -230,9 +234,18 @@ def _terms(case: _Case) -> tuple[Terms, list[str]]:
     scenario, asked = case.scenario, case.scenario.money
     notes: list[str] = []
     capex = float(case.row["capex_usd_per_mw"]) * case.it_mw
-    for entry in scenario.sites.override:
-        if entry.id == case.row["site_id"] and entry.equipment_tax_ratio:
-            capex *= 1.0 + entry.equipment_tax_ratio
+    own = next((e.equipment_tax_ratio for e in scenario.sites.override if e.id == case.row["site_id"]), None)
+    hardware = case.profile.it_hardware_usd_per_mw * case.it_mw
+    exempt = False
+    for program in case.programs:
+        told, frees = _program(program, capex + hardware, case.it_mw, scenario)
+        notes.append(told)
+        exempt |= frees
+        if math.isfinite(program["fee_usd_per_mw"]) and program["has_program"] == "yes":
+            capex += program["fee_usd_per_mw"] * case.it_mw
+    rate = 0.0 if exempt else asked.sales_tax_ratio
+    capex *= 1.0 + (own if own is not None else rate * asked.equipment_share_ratio)
+    hardware *= 1.0 + rate
     capex += scenario.sites.opening_usd
     delay = asked.delay_months
     if (
@@ -287,12 +300,58 @@ def _terms(case: _Case) -> tuple[Terms, list[str]]:
             depreciation=tuple(shares),
             incentive_ratio=asked.incentive_ratio,
             incentive_usd=asked.incentive_usd_per_mw * case.it_mw,
-            refresh_usd=case.profile.it_hardware_usd_per_mw * case.it_mw,
+            refresh_usd=hardware,
             refresh_years=asked.hardware_life_years,
             residual_ratio=asked.residual_ratio,
         ),
         notes,
     )
+
+
+def _programs(case: _Case, tables: Tables | None) -> tuple[dict[str, Any], ...]:
+    """Rows of the incentive table for the site's zone and state."""
+    if tables is None or not tables.has("incentives"):
+        return ()
+    site = case.evaluation.sites.loc[case.row["site_id"]]
+    zones = {str(site.get("zone_id", "")), str(site.get("admin1_code", ""))} - {"", "nan"}
+    frame = tables.frame("incentives")
+    frame = frame[frame["zone_id"].isin(zones)]
+    fees = frame[frame["fee_usd_per_mw"].notna() & (frame["mw_from"].fillna(0.0) <= case.it_mw)]
+    fees = fees.sort_values("mw_from").groupby("zone_id").tail(1)
+    programs = frame[frame["fee_usd_per_mw"].isna() & (frame["has_program"] == "yes")]
+    rows = pd.concat([programs, fees]).sort_values(["zone_id", "kind"])
+    return tuple(rows.to_dict("records"))
+
+
+def _program(
+    program: dict[str, Any], investment_usd: float, it_mw: float, scenario: Scenario
+) -> tuple[str, bool]:
+    """What a program means here, in words, and whether it frees equipment of sales tax."""
+    quality = f"{program['quality']}, {program['source_id']}"
+    if math.isfinite(program["fee_usd_per_mw"]):
+        counted = "counted" if program["has_program"] == "yes" else f"{program['has_program']}, not counted"
+        fee = f"{program['fee_usd_per_mw']:,.0f} USD per MW, {program['fee_usd_per_mw'] * it_mw / 1e6:,.1f} M USD"
+        return f"{program['zone_id']}: {program['program']}: {fee}; {counted} ({quality}).", False
+    least = program["min_investment_usd"]
+    year = scenario.as_of_year
+    ended = [text for text in (str(program["valid_to"])[:4],) if text.isdigit() and int(text) < year]
+    met = not ended and not (math.isfinite(least) and investment_usd < least)
+    what = (
+        "no state sales tax"
+        if program["kind"] == "no_state_sales_tax"
+        else f"sales-tax program: {program['program']}"
+    )
+    terms = []
+    if math.isfinite(least):
+        terms.append(f"investment of {least / 1e6:,.0f} M USD {'met' if met else 'not met'}")
+    if math.isfinite(program["min_jobs"]):
+        terms.append(f"{program['min_jobs']:g} jobs, not checked")
+    if ended:
+        terms.append(f"ended {ended[0]}")
+    on = scenario.money.incentives == "on" or program["kind"] == "no_state_sales_tax"
+    counted = "counted" if on and met else "not counted"
+    detail = f" ({'; '.join(terms)})" if terms else ""
+    return f"{program['zone_id']}: {what}{detail}; {counted} ({quality}).", on and met
 
 
 def _summary(case: _Case, terms: Terms, laid_out: Project) -> dict[str, float | str]:
@@ -301,13 +360,13 @@ def _summary(case: _Case, terms: Terms, laid_out: Project) -> dict[str, float | 
     nan = float("nan")
     price, what = delay_usd_per_month(terms)
     build_months = (len(terms.capex_schedule) - 1) * MONTHS_PER_YEAR
-    wait = {
-        end: max(0.0, float(case.row[f"time_to_power_{end}years"]) * MONTHS_PER_YEAR - build_months)
-        if f"time_to_power_{end}years" in case.row
-        and math.isfinite(float(case.row[f"time_to_power_{end}years"]))
-        else nan
-        for end in ("", "low_", "high_")
-    }
+    ready = build_months / MONTHS_PER_YEAR
+    times = [float(case.row.get(f"time_to_power_{end}years", nan)) for end in ("low_", "", "high_")]
+    low, middle, high = (
+        max(0.0, (time - ready) * MONTHS_PER_YEAR) if math.isfinite(time) else nan for time in times
+    )
+    if all(math.isfinite(time) for time in times) and times[0] <= times[1] <= times[2]:
+        middle = expected_wait_years(times[0], times[1], times[2], ready) * MONTHS_PER_YEAR
     return {
         "capital_usd": terms.capex_usd,
         "cost_pv_usd": laid_out.cost_pv_usd,
@@ -324,10 +383,10 @@ def _summary(case: _Case, terms: Terms, laid_out: Project) -> dict[str, float | 
         "delay_usd_per_month": price,
         "delay_is": what,
         "time_to_power_years": float(case.row.get("time_to_power_years", nan)),
-        "wait_months": wait[""],
-        "wait_low_months": wait["low_"],
-        "wait_high_months": wait["high_"],
-        "wait_usd": price * wait[""],
+        "wait_months": middle,
+        "wait_low_months": low,
+        "wait_high_months": high,
+        "wait_usd": price * middle,
     }
 
 
@@ -528,7 +587,7 @@ def _under(case: _Case, scenario: Scenario, key: str, measure: str, tables: Tabl
         )
         again = evaluate(alone, tables, points=tuple(case.evaluation.extra.get("points", ())))
         try:
-            return _value(_case(again, site, case.workload), measure)
+            return _value(replace(_case(again, site, case.workload), programs=case.programs), measure)
         except DcsiteError:
             return float("nan")
     return _value(replace(case, evaluation=replace(case.evaluation, scenario=scenario)), measure)
