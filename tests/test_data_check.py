@@ -21,7 +21,9 @@ def changed(tmp_path, **changes):
         target.write_text("\n".join(change(lines)) + "\n", encoding="utf-8")
     tables = Tables(SHIPPED.shipped, DataRoot(tmp_path, "--data-dir"))
     same = [
-        name for name, path in tables.paths().items() if path == SHIPPED.path(name) and path.suffix == ".csv"
+        name
+        for name, path in tables.paths().items()
+        if SHIPPED.has(name) and path == SHIPPED.path(name) and path.suffix == ".csv"
     ]
     tables._frames |= {name: SHIPPED.frame(name) for name in same}
     faults, _ = check.check_tables(tables)
@@ -153,6 +155,18 @@ def test_tables_with_other_columns_or_forbidden_rows_are_named(tmp_path):
     assert "cells, expected 6" in text
     assert "policy/residency.csv:1: header lacks column 'quality'" in text
     assert "grid_prices/connection.csv:1: header has unknown column 'extra'" in text
+
+
+@pytest.mark.slow
+def test_a_file_that_nobody_would_read_is_named(tmp_path):
+    for name in ("policy/crypo.csv", "policy/rules/house.csv", "regions/notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("country_iso3,class\nISL,perhaps\n")
+    text = "\n".join(changed(tmp_path))
+    assert "policy/crypo.csv: replaces no shipped file: did you mean crypto.csv?" in text
+    assert "regions/notes.txt: replaces no shipped file" in text
+    assert "policy/rules/house.csv:2: class 'perhaps' is no class of verdict" in text
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ licenses, sums. Whether a figure is true is not in reach of a check.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -274,7 +275,24 @@ def _manifests(work: _Work) -> None:
             work.add(base / name, 0, "", None, "is in no manifest")
         if work.tables.user is not None:
             _user_columns(work, folder, named)
+            _user_strays(work, folder, set(named))
     work.counts["files"] = files
+
+
+def _user_strays(work: _Work, folder: str, named: set[str]) -> None:
+    """A user's file replaces a shipped one, adds a rule set or a profile, or names sources: else nobody reads it."""
+    assert work.tables.user is not None
+    base = work.tables.user.path / folder
+    for path in sorted(p for p in base.rglob("*") if p.is_file()):
+        name = path.relative_to(base).as_posix()
+        added = (folder == "policy" and name.startswith("rules/") and path.suffix == ".csv") or (
+            folder == "profiles" and path.suffix == ".toml"
+        )
+        if name in named or added or path.name in ("README.md", "manifest.json"):
+            continue
+        near = difflib.get_close_matches(name, sorted(named), n=1, cutoff=0.6)
+        hint = f": did you mean {near[0]}?" if near else ""
+        work.add(path, 0, "", None, f"replaces no shipped file{hint}")
 
 
 def _user_columns(work: _Work, folder: str, named: dict[str, Any]) -> None:
@@ -606,8 +624,15 @@ def _policy(work: _Work) -> None:
         if not tables.has(name):
             work.add(path, k + 2, "rule_set", name, "has no table under policy/rules")
             continue
-        frame = tables.frame(name)
-        work.rows(name, ~frame["class"].isin(CLASSES[1:]).to_numpy(), "class", "is no class of verdict")
+    for name, file in tables.paths().items():
+        if file.parent.name == "rules":
+            frame = tables.frame(name)
+            lost = [column for column in ("country_iso3", "class") if column not in frame]
+            for column in lost:
+                work.add(file, 1, "header", None, f"lacks column '{column}'")
+            if "class" in frame:
+                bad = ~frame["class"].isin(CLASSES[1:]).to_numpy()
+                work.rows(name, bad, "class", "is no class of verdict")
     for column in ("rule_date", "list_date"):
         bad = ~sets[column].str.fullmatch(r"\d{4}-\d{2}-\d{2}").to_numpy(dtype=bool)
         work.rows("rule_sets", bad, column, "is no date")
