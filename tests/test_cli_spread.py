@@ -12,7 +12,7 @@ from dcsite.data.tables import load_tables
 from dcsite.errors import DcsiteError, UsageError
 from dcsite.scoring.ranking import rank
 from dcsite.study.evaluating import evaluate
-from dcsite.study.quick import quick_scenario
+from dcsite.study.quick import quick_scenario, weights_of
 from dcsite.study.robust import intervals_of, of_ranking, robust_sentences
 from dcsite.study.spectrum import density_gates, rack_limits, spectrum, with_reach
 
@@ -107,6 +107,19 @@ def test_weight_intervals_are_read_or_refused():
     ):
         with pytest.raises(UsageError, match=complaint):
             intervals_of(text)
+
+
+def test_weights_option_takes_judgments_of_pairs(tables):
+    asked = quick_scenario(
+        profiles=["crypto"],
+        only=["quincy", "plano"],
+        weights=weights_of("price/water=3,price/cooling=2,water/cooling=1"),
+    )
+    ranking = rank(evaluate(asked, tables))
+    assert ranking.weights.weight["price"] > ranking.weights.weight["cooling"] > 0
+    assert "pairwise judgments" in ranking.notes[0]
+    with pytest.raises(UsageError, match="either weights or judgments"):
+        weights_of("price/water=3,cooling=2")
 
 
 def run(*arguments: str):

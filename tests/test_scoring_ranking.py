@@ -134,6 +134,22 @@ def test_a_workload_without_users_loses_nobody_to_missing_reach():
     assert len(rank(evaluation_of(rows, TRAINING, users=True)).table) == 2
 
 
+def test_weights_may_come_from_judgments_about_pairs():
+    rows = [row("xx-a", 50, reach_ratio=0.2), row("xx-b", 60, reach_ratio=0.9)]
+    judged = {"price/water": 4.0, "price/latency": 2.0, "water/latency": 0.5}
+    ranking = rank(evaluation_of(rows, score={"pairwise": judged}))
+    shares = {name: ranking.weights.weight[name] for name in ("price", "water", "latency")}
+    assert shares == pytest.approx({"price": 4 / 7, "water": 1 / 7, "latency": 2 / 7})
+    assert ranking.notes[0] == "Weights from 3 pairwise judgments, consistency ratio 0.00."
+    circle = {"price/water": 9.0, "water/latency": 9.0, "latency/price": 9.0}
+    assert "contradict each other" in rank(evaluation_of(rows, score={"pairwise": circle})).notes[0]
+    with pytest.raises(UsageError, match="'price' against 'latency' is missing"):
+        rank(evaluation_of(rows, score={"pairwise": {"price/water": 4.0, "water/latency": 0.5}}))
+    for wrong in ({"pairwise": {"price/prise": 2.0}}, {"pairwise": judged, "weights": {"price": 1.0}}):
+        with pytest.raises(ValueError, match=r"CRITERION/CRITERION|either weights or pairwise"):
+            evaluation_of(rows, score=wrong)
+
+
 def test_every_site_that_is_not_ranked_is_listed_with_its_reason():
     rows = [
         row("xx-a", 50),

@@ -36,7 +36,10 @@ UsersOption = Annotated[
 ]
 WeightsOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--weights", help="Own weights: price=40,water=20,cooling=25,latency=15."),
+    typer.Option(
+        "--weights",
+        help="Own weights: price=40,water=20,cooling=25,latency=15; or judgments of pairs: price/water=3,...",
+    ),
 ]
 SitesOption = Annotated[
     Optional[str],  # noqa: UP045

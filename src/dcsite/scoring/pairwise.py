@@ -98,6 +98,25 @@ def ahp_weights(matrix: ArrayLike) -> PairwiseWeights:
     return PairwiseWeights(vector / vector.sum(), largest, ratio)
 
 
+def weights_of_judgments(judgments: Mapping[str, float]) -> tuple[dict[str, float], PairwiseWeights]:
+    """Weights by criterion from ``price/water`` to ratio, one for every pair of the criteria named.
+
+    Raises
+    ------
+    UsageError
+        If a pair is missing or given twice.
+
+    Examples
+    --------
+    >>> weights_of_judgments({"price/water": 3})[0]
+    {'price': 0.75, 'water': 0.25}
+    """
+    pairs = {(first, second): ratio for key, ratio in judgments.items() for first, second in [key.split("/")]}
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    result = ahp_weights(judgment_matrix(names, pairs))
+    return dict(zip(names, result.weight.tolist(), strict=True)), result
+
+
 def judgment_matrix(names: Sequence[str], judgments: Mapping[tuple[str, str], float]) -> NDArray[np.float64]:
     """Matrix of judgments from one ratio per pair, shape (K, K).
 

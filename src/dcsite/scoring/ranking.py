@@ -14,6 +14,7 @@ import pandas as pd
 
 from dcsite.errors import DcsiteError, UsageError
 from dcsite.scoring.criteria import BY_NAME, Criterion, with_anchors
+from dcsite.scoring.pairwise import CONSISTENCY_LIMIT_RATIO, weights_of_judgments
 from dcsite.scoring.weights import Weights, given_weights, scenario_weights
 
 if TYPE_CHECKING:
@@ -186,6 +187,17 @@ def rank(
     asked = weights if weights is not None else scenario.score.weights
     has_users = workload in evaluation.markets
     notes: list[str] = []
+    if asked is None and scenario.score.pairwise:
+        asked, judged = weights_of_judgments(scenario.score.pairwise)
+        notes.append(
+            f"Weights from {len(scenario.score.pairwise)} pairwise judgments, consistency ratio "
+            f"{judged.consistency_ratio:.2f}"
+            + (
+                "."
+                if judged.consistent
+                else f": above {CONSISTENCY_LIMIT_RATIO:.2f} the judgments contradict each other."
+            )
+        )
     if asked is None:
         derived = scenario_weights(profile, scenario, criteria=criteria, has_users=has_users)
     else:

@@ -159,6 +159,10 @@ class Score(Model):
     """How sites are scored."""
 
     weights: dict[str, NonNegative] | None = None
+    pairwise: dict[str, Positive] = Field(
+        default_factory=dict,
+        description='weights from judgments: "price/water" = 3 says price matters three times as much',
+    )
     method: Literal["weighted_sum", "topsis", "promethee"] = "weighted_sum"
     anchors: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="criterion to (best, worst)"
@@ -169,6 +173,23 @@ class Score(Model):
     pue_ref: Annotated[float, Field(ge=1)] = Field(
         1.2, description="PUE at which the derived weights value the price of power [-]; a choice"
     )
+
+    @field_validator("pairwise")
+    @classmethod
+    def _pairs(cls, value: dict[str, float]) -> dict[str, float]:
+        for key in value:
+            names = key.split("/")
+            if len(names) != 2 or names[0] == names[1] or any(name not in CRITERIA for name in names):
+                message = f"'{key}' is not CRITERION/CRITERION; the criteria are {', '.join(CRITERIA)}"
+                raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Score:
+        if self.weights and self.pairwise:
+            message = "give either weights or pairwise"
+            raise ValueError(message)
+        return self
 
     @field_validator("weights", "anchors")
     @classmethod

@@ -87,7 +87,10 @@ def quick_scenario(
         raw["sites"] = sites
     score = dict(raw.get("score", {}))
     if weights is not None:
-        score["weights"] = dict(weights)
+        # Keys like price/water are judgments about pairs.
+        score.pop("weights", None)
+        score.pop("pairwise", None)
+        score["pairwise" if any("/" in key for key in weights) else "weights"] = dict(weights)
     method = changes.pop("method", None)
     if method is not None:
         score["method"] = method
@@ -119,7 +122,7 @@ def key_values(text: str, option: str) -> dict[str, str]:
 
 
 def weights_of(text: str | None) -> dict[str, float] | None:
-    """Weights from ``price=40,water=20``.
+    """Weights from ``price=40,water=20``, or judgments about pairs from ``price/water=3``.
 
     Raises
     ------
@@ -131,8 +134,12 @@ def weights_of(text: str | None) -> dict[str, float] | None:
     if text is None:
         return None
     found: dict[str, float] = {}
-    for key, value in key_values(text, "--weights").items():
-        if key not in BY_NAME:
+    given = key_values(text, "--weights")
+    if any("/" in key for key in given) and not all("/" in key for key in given):
+        message = f"--weights {text}: give either weights or judgments about pairs"
+        raise UsageError(message, hint="price=40,water=20 or price/water=2,price/latency=1,water/latency=0.5")
+    for key, value in given.items():
+        if "/" not in key and key not in BY_NAME:
             import difflib
 
             near = difflib.get_close_matches(key, BY_NAME, n=1)
