@@ -11,7 +11,7 @@ FACTS: dict[str, tuple[str, str]] = {
     "price_usd_per_mwh": ("USD/MWh", "delivered price at the meter, no PUE inside"),
     "effective_price_usd_per_mwh": (
         "USD/MWh",
-        "price the score reads: mean of the hours run for interruptible loads",
+        "price the score reads; interruptible loads: the one at which running all hours would earn the same",
     ),
     "price_basis": ("", "tariff basis of the price row"),
     "price_class": ("", "customer class of the price row"),
