@@ -27,7 +27,7 @@ from dcsite.errors import DcsiteError
 from dcsite.physics.supply import supply_difficulty
 from dcsite.physics.water import once_through_flow
 from dcsite.scoring.criteria import with_anchors
-from dcsite.scoring.weights import given_weights, swing_weights
+from dcsite.scoring.weights import given_weights, scenario_weights
 from dcsite.study import exclusions
 from dcsite.study.cooling import REFERENCE_MW, cooling_facts, hourly_pue, technology_rows
 from dcsite.study.markets import market_of, user_network
@@ -269,6 +269,26 @@ def _one_per_zone(places: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int64]
     return frame, codes.astype(np.int64)
 
 
+def _one_per_country(places: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """First place of each country, and the country number of every place."""
+    codes, _ = pd.factorize(places["country_iso3"], sort=True)
+    _, first = np.unique(codes, return_index=True)
+    frame = places.iloc[first].copy()
+    frame.index = pd.Index(frame["site_id"].to_numpy())
+    return frame, codes.astype(np.int64)
+
+
+def _first_rule(
+    found: exclusions.Exclusions, frame: pd.DataFrame, rules: tuple[str, ...]
+) -> NDArray[np.int64]:
+    """Per row of the frame 0, or 1 + number of the first rule that excludes it."""
+    at = {site: row for row, site in enumerate(frame["site_id"])}
+    result = np.zeros(len(frame), dtype=np.int64)
+    for row in reversed(found.rows):
+        result[at[row["site_id"]]] = rules.index(row["rule"]) + 1
+    return result
+
+
 def build_layer(
     tables: Tables, scenario: Scenario, workload: Workload, profile: Profile, places: Places, data_key: str
 ) -> Layer:
@@ -279,30 +299,22 @@ def build_layer(
     DcsiteError
         If a market, weight or technology of the scenario cannot be used.
     """
-    frame = places.frame.copy()
-    frame.index = pd.Index(frame["site_id"].to_numpy())
     zones, zone = _one_per_zone(places.frame)
     power = power_facts(tables, zones, scenario, workload, profile)
-    found = exclusions.Exclusions()
-    verdicts = exclusions.export_verdicts(scenario, tables, frame)
-    exclusions.country_risk(scenario, frame, verdicts, found)
-    exclusions.export_rules(scenario, workload, profile, frame, verdicts, found)
-    exclusions.crypto_bans(scenario, workload, profile, frame, tables, found)
-    exclusions.residency(workload, frame, found)
+    nations, nation = _one_per_country(places.frame)
+    by_country = exclusions.Exclusions()
+    verdicts = exclusions.export_verdicts(scenario, tables, nations)
+    exclusions.country_risk(scenario, nations, verdicts, by_country)
+    exclusions.export_rules(scenario, workload, profile, nations, verdicts, by_country)
+    exclusions.crypto_bans(scenario, workload, profile, nations, tables, by_country)
+    exclusions.residency(workload, nations, by_country)
     by_zone = exclusions.Exclusions()
     exclusions.prices(workload, power, by_zone)
     exclusions.dates(scenario, workload, power, by_zone)
-    rules = tuple(sorted({row["rule"] for row in (*found.rows, *by_zone.rows)}))
-    number = {rule: place + 1 for place, rule in enumerate(rules)}
-    rule = np.zeros(len(frame), dtype=np.int64)
-    zone_of = {site: place for place, site in enumerate(zones["site_id"])}
-    zone_rule = np.zeros(len(zones), dtype=np.int64)
-    for row in reversed(by_zone.rows):
-        zone_rule[zone_of[row["site_id"]]] = number[row["rule"]]
-    rule[:] = zone_rule[zone]
-    place_of = {site: place for place, site in enumerate(frame["site_id"])}
-    for row in reversed(found.rows):
-        rule[place_of[row["site_id"]]] = number[row["rule"]]
+    rules = tuple(sorted({row["rule"] for row in (*by_country.rows, *by_zone.rows)}))
+    rule = _first_rule(by_zone, zones, rules)[zone]
+    of_country = _first_rule(by_country, nations, rules)[nation]
+    rule = np.where(of_country > 0, of_country, rule)
     market = market_of(tables, scenario, workload, profile, zones.head(1))
     reach, added = None, 0.0
     if market is not None:
@@ -318,12 +330,7 @@ def build_layer(
             added = (last.low_ms + last.high_ms) / 2.0
     criteria = with_anchors(scenario.score.anchors)
     if scenario.score.weights is None:
-        weights = swing_weights(
-            profile,
-            criteria=criteria,
-            has_users=market is not None,
-            water_value_usd_per_m3=scenario.water_value_usd_per_m3,
-        )
+        weights = scenario_weights(profile, scenario, criteria=criteria, has_users=market is not None)
     else:
         asked = dict(scenario.score.weights)
         if market is None:
