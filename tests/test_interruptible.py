@@ -108,6 +108,17 @@ def test_a_removed_subsidy_costs_kuwait_its_margin():
     assert float(with_["margin_usd_per_mw_year"]) > 10 * float(without["margin_usd_per_mw_year"])
 
 
+def test_a_load_that_sheds_at_the_peak_pays_no_demand_charge():
+    def quincy(*more):
+        text = run("us-quincy-wa", "--format", "csv", *more).stdout
+        return next(csv.DictReader(io.StringIO(text)))
+
+    stays, sheds = quincy(), quincy("--sheds-at-peak")
+    assert float(stays["demand_usd_per_mw_year"]) > 70_000
+    assert float(sheds["demand_usd_per_mw_year"]) == 0
+    assert float(sheds["margin_usd_per_mw_year"]) == pytest.approx(float(stays["margin_usd_per_mw_year"]))
+
+
 def test_the_picture_is_a_whole_svg_file(tmp_path):
     path = tmp_path / "curve.svg"
     asked = ("plano", "--chart", str(path))

@@ -74,6 +74,10 @@ def interruptible(
     subsidy_removed: Annotated[
         bool, typer.Option("--subsidy-removed", help="Cost of supply instead of subsidized tariffs.")
     ] = False,
+    sheds_at_peak: Annotated[
+        bool,
+        typer.Option("--sheds-at-peak", help="Off in the hours that set the demand charge: none is paid."),
+    ] = False,
     restart_usd: Annotated[
         float, typer.Option("--restart-usd", help="Cost of each start per MW: adds figures that pay for it.")
     ] = 0.0,
@@ -122,7 +126,9 @@ def interruptible(
         objective={"carbon_price_usd_per_t": carbon_price} if carbon_price else None,
     )
     if break_even is not None:
-        scenario = _with_break_even(scenario, break_even)
+        scenario = _with(scenario, break_even_usd_per_mwh=_checked(break_even))
+    if sheds_at_peak:
+        scenario = _with(scenario, sheds_at_peak=True)
     paid = restart_usd > 0 or restart_hours > 0 or min_run_hours > 1 or min_availability > 0
     result = study(
         scenario,
@@ -163,13 +169,18 @@ def _named(sites: str | None, places: list[str]) -> tuple[str | None, list[str]]
     return None, [*places, *(name.strip() for name in sites.split(",") if name.strip())]
 
 
-def _with_break_even(scenario: Any, break_even: float) -> Any:  # noqa: ANN401
+def _checked(break_even: float) -> float:
     from dcsite.errors import UsageError
 
     if not 0 <= break_even < 1e6:
         message = f"--break-even {break_even:g}: must be 0 or more"
         raise UsageError(message, hint="worth of running one IT-MWh [USD/MWh]")
-    load = scenario.workloads[0].model_copy(update={"break_even_usd_per_mwh": break_even})
+    return break_even
+
+
+def _with(scenario: Any, **changes: Any) -> Any:  # noqa: ANN401
+    """Scenario whose only workload has other settings."""
+    load = scenario.workloads[0].model_copy(update=changes)
     return scenario.model_copy(update={"workloads": (load,)})
 
 

@@ -522,7 +522,8 @@ def interruptible_facts(
         few cheap hours do not look like a cheap place; the delivered price where nothing runs; without a
         break-even the mean paid), demand charge included; ``margin_usd_per_mw_year``: after energy,
         water and carbon, before the demand charge (which a stop does not avoid) and capital, times the
-        interruptible share and the load factor; ``demand_usd_per_mw_year`` of the interruptible share;
+        interruptible share and the load factor; ``demand_usd_per_mw_year`` of the interruptible share (none
+        where it sheds at the peak);
         ``stop_usd_per_mwh`` and ``full_usd_per_mwh``: break-even at which nothing, and from which
         everything runs; ``curtailed_ratio``; ``curve_zone_id, curve_year, curve_quality,
         curve_source_id, curve_note``. Margin is NaN without a break-even.
@@ -562,7 +563,9 @@ def interruptible_facts(
             "margin_usd_per_mw_year": run.margin_usd_per_mw_year * share * profile.load_factor,
             "demand_usd_per_mw_year": share
             * profile.peak_factor
-            * physics.demand_usd_per_mw_year(demand, hourly.pue.max(axis=1)),
+            * physics.demand_usd_per_mw_year(
+                demand, hourly.pue.max(axis=1), shed_ratio=float(workload.sheds_at_peak)
+            ),
             "stop_usd_per_mwh": run.stop_usd_per_it_mwh,
             "full_usd_per_mwh": run.full_usd_per_it_mwh,
             "curtailed_ratio": 1.0 - ratio,
@@ -596,7 +599,7 @@ def interruptible_blocks(
     Returns
     -------
     DataFrame
-        ``site_id, workload, block`` (1 is the cheapest), ``hours`` (those allowed by the availability),
+        ``site_id, workload, block`` (1 is the cheapest), ``hours`` (of full load, as far as heat and the availability allow),
         ``cost_usd_per_it_mwh`` (energy, carbon price, water), ``energy_usd_per_it_mwh``,
         ``facility_mwh_per_it_mwh``, ``water_m3_per_it_mwh``, ``error_ratio`` (what the blocks lose of the
         closed form).
@@ -624,7 +627,7 @@ def interruptible_blocks(
                 continue
             found = physics.cost_blocks(
                 cost[row],
-                hourly.weight_h,
+                hourly.weight_h * (1.0 - hourly.derate_ratio[row]),
                 profile.break_even_usd_per_mwh,
                 by_hour.price_usd_per_mwh[row] * hourly.pue[row],
                 hourly.pue[row],
