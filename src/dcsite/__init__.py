@@ -26,6 +26,10 @@ _EXPORTS: dict[str, str] = {
     "compare": "dcsite.study.ranking",
     "spectrum": "dcsite.study.spectrum",
     "robustness": "dcsite.study.robust",
+    "interruptible": "dcsite.study.interruptible",
+    "price_scenario": "dcsite.study.price_years",
+    "price_years": "dcsite.study.price_years",
+    "draw_prices": "dcsite.study.price_years",
     "write_report": "dcsite.report.export",
 }
 
