@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from dcsite.cli.options import DataDirOption, ForceOption, Format, FormatOption, OutOption, VerboseOption
+from dcsite.cli.options import DataDirOption, ForceOption, Format, FormatOption, VerboseOption
 from dcsite.cli.output import emit_result, say, width
 
 if TYPE_CHECKING:

@@ -53,9 +53,11 @@ def _candidates(inputs: Inputs) -> Iterator[Complaint]:
         own = inputs.dropped[inputs.dropped["workload"].isin([load.name, ""])]
         counts = own.drop_duplicates(["site_id", "rule"])["rule"].value_counts()
         why = ", ".join(f"{rule}: {number}" for rule, number in sorted(counts.items())[:6])
-        yield Complaint(
-            _where(load.name), "no candidate site may carry it", f"sites dropped by rule: {why or 'none'}"
-        )
+        text = f"sites dropped by rule: {why or 'none'}"
+        if len(own):
+            first = own[own["rule"] == counts.index[0]].iloc[0]
+            text += f"; for example {first['site_id']}: {first['reason']}"
+        yield Complaint(_where(load.name), "no candidate site may carry it", text)
 
 
 def _capacity(inputs: Inputs, w: int, p: int) -> Floats:

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from dcsite.optimize._facility_case import checked_case, evaluate, no_plan_reason
+from dcsite.optimize._facility_plain import Found, solve_plain
 from dcsite.optimize._facility_whole import solve_whole
 
 if TYPE_CHECKING:
@@ -195,6 +196,40 @@ def _whole(case: Case, gap: float, node_limit: int | None, time_limit_s: float |
     return finish(case, answer, bound, gap, "whole", proof)
 
 
+def _decomposed(
+    case: Case, gap: float, node_limit: int | None, iteration_limit: int | None, deadline: float | None
+) -> FacilityPlan | None:
+    """Decomposition; None if it found no plan, so that the whole model has to say whether there is one."""
+    found = Found()
+
+    def stop() -> str:
+        if deadline is not None and time.monotonic() > deadline:
+            return "stopped by the clock: another machine may differ"
+        return ""
+
+    try:
+        solve_plain(
+            case, found, gap=gap, node_limit=node_limit, iteration_limit=iteration_limit, stop=stop
+        )
+    except KeyboardInterrupt:
+        if found.answer is None:
+            raise
+        found.reason = "interrupted"
+    if found.answer is None:
+        return None
+    proof = Proof(
+        found.bound_source,
+        found.plan_source,
+        found.reason,
+        found.lagrangian_bound,
+        found.rounds,
+        found.subgradient_rounds,
+        found.nodes,
+        found.columns_kept,
+    )
+    return finish(case, found.answer, found.bound, gap, "decomposition", proof)
+
+
 def facility_location(
     fixed_cost: ArrayLike,
     cost: ArrayLike,
@@ -275,5 +310,9 @@ def facility_location(
     reason = no_plan_reason(case)
     if reason:
         return _infeasible(case, chosen, reason)
+    if chosen == "decomposition" and case.n and case.m > 1 and case.capacity is None:
+        plan = _decomposed(case, gap, node_limit, iteration_limit, deadline)
+        if plan is not None:
+            return plan
     left = None if deadline is None else max(deadline - time.monotonic(), 0.01)
     return _whole(case, gap, node_limit, left)

@@ -611,9 +611,7 @@ def _kinds(profiles: Sequence[Profile]) -> tuple[list[int], tuple[str, ...]]:
     return [known.index(key) for key in keys], ("",) if single else (*names,)
 
 
-def _existing(
-    entry: ExistingSite, rows: pd.DataFrame, number: int, site_ids: Sequence[str]
-) -> tuple[str, pd.DataFrame]:
+def _existing(entry: ExistingSite, rows: pd.DataFrame, number: int) -> tuple[str, pd.DataFrame]:
     """Technology of a hall that stands, and the facts of the loads it can take."""
     here = rows[rows["_site"] == number]
     if entry.technology is not None:
@@ -644,15 +642,16 @@ def _halls(
     for entry in scenario.sites.existing:
         standing.setdefault(site_number(site_ids, entry.id), []).append(entry)
     lookup: dict[tuple[int, str, int], int] = {}
-    for index, row in enumerate(rows.itertuples()):
-        site, workload = int(rows["_site"].iloc[index]), int(rows["_workload"].iloc[index])
+    technology_of = {
+        id(entry): _existing(entry, rows, site)[0] for site, own in standing.items() for entry in own
+    }
+    for row in rows.to_dict("records"):
+        site, workload = int(row["_site"]), int(row["_workload"])
         kind = kind_of[workload]
-        key = (site, str(row.technology), kind)
+        key = (site, str(row["technology"]), kind)
         if key not in lookup:
             lookup[key] = len(halls)
-            free = any(
-                e.keep and _existing(e, rows, site, site_ids)[0] == key[1] for e in standing.get(site, [])
-            )
+            free = any(entry.keep and technology_of[id(entry)] == key[1] for entry in standing.get(site, []))
             halls.append(
                 {
                     "site": site,
@@ -665,12 +664,12 @@ def _halls(
                 }
             )
         hall = halls[lookup[key]]
-        hall["capex"] = max(hall["capex"], float(rows["capex_usd_per_mw"].iloc[index]))
-        hall["capex_annual"] = max(hall["capex_annual"], float(rows["capex_usd_per_mw_year"].iloc[index]))
-        slots.append({"hall": lookup[key], "site": site, "workload": workload, "row": rows.iloc[index]})
+        hall["capex"] = max(hall["capex"], float(row["capex_usd_per_mw"]))
+        hall["capex_annual"] = max(hall["capex_annual"], float(row["capex_usd_per_mw_year"]))
+        slots.append({"hall": lookup[key], "site": site, "workload": workload, "row": row})
     for site in sorted(standing):
         for entry in standing[site]:
-            technology, here = _existing(entry, rows, site, site_ids)
+            technology, here = _existing(entry, rows, site)
             if technology and technology not in technologies:
                 message = f"sites.existing: '{technology}' at {site_ids[site]} suits none of the workloads"
                 raise ScenarioError(message, hint=f"technologies here: {', '.join(technologies)}")
@@ -799,7 +798,8 @@ def _slot_arrays(
     tax: Floats,
 ) -> dict[str, Any]:
     """Arrays over slots: cost by parts, design-hour power, carbon, water and energy per MW."""
-    frame = pd.DataFrame([slot["row"] for slot in slots]).reset_index(drop=True)
+    frame = pd.DataFrame([slot["row"] for slot in slots], columns=evaluation.facts.columns)
+    frame = frame.reset_index(drop=True)
     work = np.array([slot["workload"] for slot in slots], dtype=np.int64)
     site = np.array([slot["site"] for slot in slots], dtype=np.int64)
     count = len(slots)

@@ -90,7 +90,9 @@ class _Check:
         self.rows: list[tuple[str, str, str, float, float, float]] = []
         self.bad: list[str] = []
         self._time()
-        self.limits_of_country: dict[str, float] = {}
+        self._rows_of: dict[str, list[Any]] | None = None
+        self._coupled_of: dict[tuple[str, str, str], bool] = {}
+        self._runs_of: dict[tuple[str, ...], list[tuple[float, dict[str, float]]]] = {}
 
     # --- time ---------------------------------------------------------------------------------------------
 
@@ -186,8 +188,11 @@ class _Check:
 
     def placed(self, period: str) -> Iterator[Any]:
         """Placements of a period."""
-        frame = self.plan.placements
-        yield from frame[frame["period"] == period].itertuples()
+        if self._rows_of is None:
+            self._rows_of = {name: [] for name in self.names}
+            for row in self.plan.placements.itertuples():
+                self._rows_of.setdefault(row.period, []).append(row)
+        yield from self._rows_of[period]
 
     def label(self, *words: str) -> str:
         """Join the words that say something."""
@@ -398,16 +403,16 @@ class _Check:
 
     def _run_rows(self, row: Any) -> Iterator[tuple[float, dict[str, float]]]:  # noqa: ANN401
         """Energy run in each block of a placement, with the block's figures."""
-        runs = self.plan.runs
-        own = runs[
-            (runs["period"] == row.period)
-            & (runs["site_id"] == row.site_id)
-            & (runs["technology"] == row.technology)
-            & (runs["kind"] == row.kind)
-            & (runs["workload"] == row.workload)
-        ]
-        for run in own.itertuples():
-            yield float(run.run_mwh_per_year), self._block(row, int(run.block))
+        key = (row.period, row.site_id, row.technology, row.kind, row.workload)
+        if key not in self._runs_of:
+            runs = self.plan.runs
+            own = runs
+            for name, value in zip(("period", "site_id", "technology", "kind", "workload"), key, strict=True):
+                own = own[own[name] == value]
+            self._runs_of[key] = [
+                (float(run.run_mwh_per_year), self._block(row, int(run.block))) for run in own.itertuples()
+            ]
+        yield from self._runs_of[key]
 
     def _block(self, row: Any, number: int) -> dict[str, float]:  # noqa: ANN401
         frame = self.evaluation.extra["interruptible_blocks"]
@@ -419,6 +424,12 @@ class _Check:
 
     def _coupled(self, row: Any) -> bool:  # noqa: ANN401
         """Whether price blocks stand for the interruptible part of a placement."""
+        key = (row.site_id, row.workload, row.technology)
+        if key not in self._coupled_of:
+            self._coupled_of[key] = self._is_coupled(row)
+        return self._coupled_of[key]
+
+    def _is_coupled(self, row: Any) -> bool:  # noqa: ANN401
         if self._stops(row.workload) <= 0:
             return False
         frame = self.evaluation.extra.get("interruptible_blocks")
