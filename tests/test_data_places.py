@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcsite.data import places
+from dcsite.data import figures, nearest, places
 from dcsite.data.sphere import km_of_chord, unit_xyz
 from dcsite.data.tables import load_tables
 from dcsite.errors import DataError, UsageError
@@ -128,10 +128,10 @@ def test_without_any_place_within_5_km_the_nearest_country_is_still_right_for_95
         km[km < 5] = np.inf
         order = np.argsort(km)[:40]
         other = order[codes[order] != codes[order[0]]]
-        close = len(other) > 0 and km[other[0]] < places.OTHER_COUNTRY_RATIO * km[order[0]]
+        close = len(other) > 0 and km[other[0]] < nearest.OTHER_COUNTRY_RATIO * km[order[0]]
         first.append(codes[order[0]] == code)
         third.append(code in codes[order[:3]])
-        warned.append(close or km[order[0]] > places.FAR_PLACE_KM)
+        warned.append(close or km[order[0]] > nearest.FAR_PLACE_KM)
     right, warn = np.array(first), np.array(warned)
     assert right.mean() >= 0.95
     assert np.mean(third) >= 0.97
@@ -249,6 +249,6 @@ def test_policy_index_needs_three_of_five_parts():
             "tax_ratio": [0.0, np.nan, 0.2],
         }
     )
-    index = places.policy_index(frame)
+    index = figures.policy_index(frame)
     assert index[0] == 1.0
     assert np.isnan(index[1:]).all()

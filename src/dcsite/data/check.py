@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dcsite.data.catalog import FOLDERS
-from dcsite.data.places import WATER_STRESS_RATIO, water_distances
+from dcsite.data.figures import WATER_STRESS_RATIO
+from dcsite.data.nearest import water_distances
 from dcsite.data.policy import CLASSES
 from dcsite.data.tables import read_table, sha256_of
 from dcsite.errors import DataError
