@@ -102,7 +102,8 @@ def order(page):
 def set_slider(page, name, value):
     page.evaluate(
         """([name, value]) => { const input = document.getElementById(`weight-${name}`);
-        input.value = String(value); input.dispatchEvent(new Event("input", { bubbles: true })); }""",
+        input.value = String(value); input.dispatchEvent(new Event("input", { bubbles: true }));
+        return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); }""",
         [name, value],
     )
 
@@ -303,7 +304,24 @@ def test_arrow_keys_move_a_weight(open_page):
     page.locator("#weight-price").focus()
     before = page.evaluate("dcsite.state.raw.price")
     page.keyboard.press("ArrowRight")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert page.evaluate("dcsite.state.raw.price") == pytest.approx(round(before) + 1)
+
+
+def test_focus_stays_where_it_was_when_the_page_is_drawn_anew(open_page):
+    page = open_page()
+    page.get_by_role("checkbox", name="Compare Esche").focus()
+    page.keyboard.press("Space")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Compare Esche"
+    assert page.get_by_role("checkbox", name="Compare Esche").is_checked()
+    page.locator("[data-preset=equal]").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.dataset.preset") == "equal"
+    whole = page.locator("#map").get_attribute("viewBox")
+    page.locator("#views button").nth(2).focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Europe"
+    assert page.locator("#map").get_attribute("viewBox") != whole
 
 
 def test_a_screen_reader_finds_a_table_with_heads_and_a_caption(open_page):

@@ -657,14 +657,14 @@ _EXPLORE: Final = """<section id="ranking" aria-labelledby="ranking-title">
 <span class="small" id="count" aria-live="polite"></span>
 </div>
 <div class="scroll" tabindex="0" role="region" aria-label="Ranking of the sites">
-<table id="rank-table"><caption class="visually">Ranking of the sites with score parts and figures</caption>
+<table id="rank-table" tabindex="-1"><caption class="visually">Ranking of the sites with score parts and figures</caption>
 <thead><tr></tr></thead><tbody></tbody></table></div>
 <p class="small" id="missing"></p>
 </section>
 <section id="compare" aria-labelledby="compare-title">
 <h2 id="compare-title">Side by side</h2>
 <p class="small" id="compare-hint">Tick sites in the ranking, or click them on the map.</p>
-<div class="cards" id="cards"></div>
+<div class="cards" id="cards" tabindex="-1"></div>
 <div id="falls"></div>
 {flips}
 </section>"""

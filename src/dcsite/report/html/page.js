@@ -152,12 +152,16 @@ function drawTabs() {
   }
 }
 
-function drawPresets() {
-  const box = byId("presets");
-  box.replaceChildren(...presetsOf(workload()).map((preset) => el("button", {
-    type: "button", "data-preset": preset.name, "aria-pressed": String(state.preset === preset.name),
-    onclick: () => { takePreset(preset.name); draw(); },
+function buildPresets() {
+  byId("presets").replaceChildren(...presetsOf(workload()).map((preset) => el("button", {
+    type: "button", "data-preset": preset.name, onclick: () => { takePreset(preset.name); draw(); },
   }, preset.title)));
+}
+
+function drawPresets() {
+  for (const button of byId("presets").children) {
+    button.setAttribute("aria-pressed", String(button.dataset.preset === state.preset));
+  }
 }
 
 const outputs = new Map();
@@ -178,7 +182,7 @@ function buildSliders() {
       oninput: (event) => {
         state.raw[criterion.name] = Number(event.target.value);
         state.preset = "";
-        draw();
+        drawSoon();
       },
     });
     const title = `${criterion.title}: best ${criterion.best}, worst ${criterion.worst} ${criterion.unit}${criterion.note ? `; ${criterion.note}` : ""}`;
@@ -216,6 +220,9 @@ const spots = new Map();
 
 function buildMap() {
   const group = byId("spots");
+  byId("views").replaceChildren(...data.views.map(({ name }, place) => el("button", {
+    type: "button", class: "small-button", onclick: () => { state.view = place; draw(); },
+  }, name)));
   data.sites.forEach((site, index) => {
     if (site.x === null) return;
     const title = el("svg:title");
@@ -227,19 +234,15 @@ function buildMap() {
 }
 
 function drawMap() {
-  const group = byId("spots");
   // On a narrow screen the map shrinks; circles and numbers do not shrink with it.
   const { box } = data.views[state.view];
   const shrunk = Math.min(2.2, Math.max(1, 640 / (byId("map").clientWidth || 640)));
   const zoom = (shrunk * box[2]) / data.views[0].box[2];
   byId("map").setAttribute("viewBox", box.join(" "));
-  byId("views").replaceChildren(...data.views.map(({ name }, place) => el("button", {
-    type: "button", class: "small-button", "aria-pressed": String(place === state.view), onclick: () => { state.view = place; draw(); },
-  }, name)));
+  for (const [place, button] of [...byId("views").children].entries()) button.setAttribute("aria-pressed", String(place === state.view));
   const found = new Map(result ? result.rows.map((row) => [row.site, row]) : []);
   const shown = new Set(result ? matching().map((row) => row.site) : []);
-  const order = [...spots].sort(([a], [b]) => (found.get(b)?.rank ?? Infinity) - (found.get(a)?.rank ?? Infinity));
-  for (const [site, { circle, number, title }] of order) {
+  for (const [site, { circle, number, title }] of spots) {
     const row = found.get(site);
     const mw = data.plan[site];
     const top = row !== undefined && row.rank <= NUMBERED;
@@ -257,7 +260,12 @@ function drawMap() {
     const name = `${data.sites[site].name} (${data.sites[site].id})`;
     title.textContent = (row ? `${row.rank}. ${name}: ${points(row.score)} of 100` : `${name}: not ranked`)
       + (mw === undefined ? "" : `; ${mw.toLocaleString("en-US")} MW in the plan`);
-    group.append(circle, number);
+  }
+  // The leaders lie on top, the first uppermost.
+  const group = byId("spots");
+  for (const row of result ? result.rows.slice(0, NUMBERED).reverse() : []) {
+    const spot = spots.get(row.site);
+    if (spot) group.append(spot.circle, spot.number);
   }
 }
 
@@ -333,7 +341,7 @@ function drawTable() {
     const picked = state.chosen.includes(row.site);
     const quality = figure(entry, "price_quality", row.row);
     return el("tr", { class: picked ? "chosen" : null, "data-site": site.id },
-      el("td", {}, el("input", { type: "checkbox", checked: picked, "aria-label": `Compare ${site.name}`, onchange: () => choose(row.site) })),
+      el("td", {}, el("input", { type: "checkbox", checked: picked, "data-key": `pick ${site.id}`, "aria-label": `Compare ${site.name}`, onchange: () => choose(row.site) })),
       el("td", { class: "num" }, String(row.rank), moved(row)),
       el("td", {}, el("span", { class: "site" }, site.name), figure(entry, "subsidized", row.row) ? el("span", { class: "flag" }, "subsidized") : null,
         el("span", { class: "under" }, site.name === site.id ? site.country : `${site.id} ${site.country}`),
@@ -398,10 +406,10 @@ function drawCards() {
           el("dd", { class: best.get(field.key) === value ? "best" : null }, print(value, field))];
       })),
       el("p", { class: "small" }, `Price: ${["price_basis", "price_quality", "price_year", "price_source_id"].map((key) => figure(entry, key, row.row)).filter(Boolean).join(", ").replace(/_/g, " ")}`),
-      el("button", { type: "button", class: "remove", onclick: () => choose(row.site) }, "Remove"));
+      el("button", { type: "button", class: "remove", "data-key": `remove ${site.id}`, onclick: () => choose(row.site) }, "Remove"));
   }), ...lost.map((site) => el("article", { class: "card" }, el("h3", {}, data.sites[site].name),
     el("p", {}, `Not ranked for ${entry.name} with these weights.`),
-    el("button", { type: "button", class: "remove", onclick: () => choose(site) }, "Remove"))));
+    el("button", { type: "button", class: "remove", "data-key": `remove ${data.sites[site].id}`, onclick: () => choose(site) }, "Remove"))));
   byId("compare-hint").hidden = state.chosen.length > 1;
   drawFalls(entry, rows);
 }
@@ -437,7 +445,10 @@ function drawFalls(entry, rows) {
   }
 }
 
+/** Redraw everything. What had the keyboard's focus has it again, or else its neighborhood. */
 function draw({ save = true } = {}) {
+  const begin = performance.now();
+  const key = document.activeElement?.dataset?.key;
   result = rankSites(data, workload(), Object.fromEntries(usable(workload()).map((criterion) => [criterion.name, state.raw[criterion.name] || 0])));
   drawTabs();
   drawPresets();
@@ -448,12 +459,27 @@ function draw({ save = true } = {}) {
   drawTable();
   drawCards();
   if (byId("find").value !== state.find) byId("find").value = state.find;
+  if (key) {
+    const again = [...document.querySelectorAll("[data-key]")].find((node) => node.dataset.key === key);
+    (again || byId(key.startsWith("remove") ? "cards" : "rank-table")).focus({ preventScroll: true });
+  }
   if (save) saveHash();
+  cost = performance.now() - begin;
+}
+
+const SLOW_MS = 40;
+let cost = 0;
+let waiting = 0;
+/** Redraw at once, or with the next frame where redrawing takes long: a slider sends many events. */
+function drawSoon() {
+  if (cost < SLOW_MS) { draw(); return; }
+  if (!waiting) waiting = requestAnimationFrame(() => { waiting = 0; draw(); });
 }
 
 function openWorkload(place) {
   state.workload = place;
   if (!state.preset || !takePreset(state.preset)) takePreset("default");
+  buildPresets();
   buildSliders();
 }
 
@@ -480,7 +506,7 @@ function start() {
   });
   window.addEventListener("hashchange", () => {
     const text = location.hash.slice(1);
-    if (text !== written && stateOfHash(text)) { buildSliders(); draw({ save: false }); }
+    if (text !== written && stateOfHash(text)) { buildPresets(); buildSliders(); draw({ save: false }); }
   });
   let width = window.innerWidth;
   window.addEventListener("resize", () => {
@@ -489,7 +515,7 @@ function start() {
   state.chosen = [...data.chosen];
   const begin = data.workloads.findIndex((entry) => entry.name === data.start);
   openWorkload(begin < 0 ? 0 : begin);
-  if (stateOfHash(location.hash.slice(1))) buildSliders();
+  if (stateOfHash(location.hash.slice(1))) { buildPresets(); buildSliders(); }
   draw({ save: false });
 }
 
