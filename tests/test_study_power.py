@@ -119,6 +119,21 @@ def test_escalation_is_the_series_asked_for_within_its_cap(tables):
     assert (facts(tables, scenario={"escalation": "none"})["escalation_ratio"] == 0).all()
 
 
+def test_a_row_has_two_ends(tables):
+    listed = facts(tables)
+    low, high = (facts(tables, scenario={"price_case": end}) for end in ("low", "high"))
+    known = listed["price_usd_per_mwh"].notna()
+    assert (low["price_usd_per_mwh"] <= listed["price_usd_per_mwh"])[known].all()
+    assert (high["price_usd_per_mwh"] >= listed["price_usd_per_mwh"])[known].all()
+    bounded = listed["price_high_usd_per_mwh"].notna()
+    assert bounded.any()
+    assert high["price_usd_per_mwh"][bounded].to_numpy() == pytest.approx(
+        listed["price_high_usd_per_mwh"][bounded].to_numpy()
+    )
+    assert high["price_flags"][bounded].str.contains("high end of the row").all()
+    assert (high["energy_usd_per_mwh"] <= high["price_usd_per_mwh"] + 1e-9)[known].all()
+
+
 # --- loads that may stop ------------------------------------------------------------------------------
 
 MINER = {

@@ -293,6 +293,9 @@ class Scenario(Model):
         None,
         description="market year that prices follow as far as contracts pass it through; none: as listed",
     )
+    price_case: Literal["listed", "low", "high"] = Field(
+        "listed", description="low or high end of each price row, where it has one"
+    )
     water_value_usd_per_m3: NonNegative = Field(
         3.0, description="value of scarce water in the score [USD/m3]"
     )

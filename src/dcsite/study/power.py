@@ -119,6 +119,8 @@ def power_facts(
         "flags": "price_flags",
     }
     facts = delivered.rename(columns=renamed)
+    if scenario.price_case != "listed":
+        _take_end(facts, scenario.price_case)
     facts["market_shift_usd_per_mwh"] = 0.0
     if scenario.price_year is not None:
         _follow_market(tables, sites, facts, scenario.price_year, profile.pass_through)
@@ -153,6 +155,21 @@ def power_facts(
     facts["escalation_zone_id"] = change["zone_used"]
     facts["price_yearly_sd_ratio"] = yearly
     return facts
+
+
+def _take_end(facts: pd.DataFrame, end: str) -> None:
+    """Move prices to the low or high end of their row, where it has one on that side."""
+    bound = facts[f"price_{end}_usd_per_mwh"].astype(np.float64)
+    step = bound - facts["price_usd_per_mwh"]
+    step = step.clip(upper=0.0) if end == "low" else step.clip(lower=0.0)
+    moved = step.notna()
+    for column in ("price_usd_per_mwh", "energy_usd_per_mwh"):
+        facts[column] = facts[column] + step.where(moved, 0.0)
+    words = f"{end} end of the row"
+    facts["price_flags"] = [
+        (f"{flags}; {words}" if flags else words) if there else flags
+        for flags, there in zip(facts["price_flags"], moved, strict=True)
+    ]
 
 
 def _follow_market(

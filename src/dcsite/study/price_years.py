@@ -209,6 +209,11 @@ def no_escalation(scenario: Scenario) -> Scenario:
     return scenario.model_copy(update={"escalation": "none"})
 
 
+def row_end(scenario: Scenario, end: str) -> Scenario:
+    """Low or high end of each price row, where it has one."""
+    return scenario.model_copy(update={"price_case": end})
+
+
 PRICE_SCENARIOS: dict[str, Callable[[Scenario], Scenario]] = {
     "base": as_listed,
     **{f"year-{year}": partial(of_year, year=year) for year in PRICE_YEARS},
@@ -216,6 +221,8 @@ PRICE_SCENARIOS: dict[str, Callable[[Scenario], Scenario]] = {
     "subsidy-removed": subsidy_removed,
     **{f"carbon-{usd}": partial(carbon_price, usd_per_t=float(usd)) for usd in (0, 50, 100)},
     "no-escalation": no_escalation,
+    "row-low": partial(row_end, end="low"),
+    "row-high": partial(row_end, end="high"),
 }
 """Fixed price scenarios by name: each takes a scenario and gives the changed one."""
 
