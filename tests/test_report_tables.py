@@ -145,6 +145,17 @@ def test_links_find_the_right_one_of_two_places_of_the_same_name():
     assert links[["region", "lat", "share_ratio"]].to_numpy().tolist() == [["New York", 40.7, 1.0]]
 
 
+def test_a_printed_plan_shows_binding_limits_and_counts_the_others():
+    plan = MadeUpPlan()
+    text = report_text(plan, evaluation=EVALUATION)
+    assert "Binding limits" in text
+    assert "max_sites" in text
+    loose = MadeUpPlan(limits=plan.limits.assign(binding=[True, False]))
+    text = report_text(loose, evaluation=EVALUATION)
+    assert "max_sites" not in text
+    assert "1 further limit with slack." in text
+
+
 def test_excluded_sites_of_all_workloads_are_listed_once_with_their_reason():
     frame = report_tables(as_report(EVALUATION))["excluded"].frame
     assert not frame.duplicated(["site_id", "workload", "rule"]).any()

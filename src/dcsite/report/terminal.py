@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
@@ -309,7 +310,16 @@ def plan_text(plan: Any, *, sites: pd.DataFrame | None = None, width: int = WIDT
     if getattr(plan, "cost_parts", None):
         lines += ["\n", table_text(cost_parts_table(plan), width)]
     for table in plan_tables(plan, sites):
-        if table.name in ("limits", "shadow_prices") and not table.empty:
+        if table.name == "limits" and "binding" in table.frame and not table.empty:
+            binding = table.frame["binding"].fillna(False).astype(bool)
+            slack = int((~binding).sum())
+            if binding.any():
+                frame = table.frame[binding].reset_index(drop=True)
+                shown = replace(table, frame=frame, hidden=(*table.hidden, "binding", "slack"))
+                lines += ["\n", "Binding limits\n", table_text(shown, width)]
+            words = f"{slack} further limit{'' if slack == 1 else 's'} with slack." if slack else ""
+            lines.append(words and paragraph(words, width))
+        elif table.name in ("limits", "shadow_prices") and not table.empty:
             lines += ["\n", f"{table.title}\n", table_text(table, width)]
     return "".join(lines)
 
