@@ -93,6 +93,13 @@ CASES = [
         "-400",
         "grid_prices/duration.csv:12: price_native_per_mwh '-400' falls",
     ),
+    (
+        "duration",
+        50,
+        "cumulative_mean_native_per_mwh",
+        "70",
+        "grid_prices/duration.csv:29: cumulative_mean_native",
+    ),
     ("blocks", 3, "to_ratio", "0.9", "grid_prices/blocks.csv:2: to_ratio"),
     (
         "retail",

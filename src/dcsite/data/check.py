@@ -514,6 +514,12 @@ def _duration(work: _Work) -> None:
     frame = work.tables.frame("duration")
     market = work.tables.frame("wholesale")
     path = work.tables.path("duration")
+    cheapest: dict[tuple[str, float], list[float]] = {}
+    for zone, year, value in zip(
+        market["zone_id"], market["year"], market["mean_cheapest_90pct_native_per_mwh"], strict=True
+    ):
+        if not math.isnan(value):
+            cheapest.setdefault((zone, year), []).append(float(value))
     stated: dict[tuple[str, float], list[float]] = {}
     for zone, year, value in zip(
         market["zone_id"], market["year"], market["mean_native_per_mwh"], strict=True
@@ -545,6 +551,18 @@ def _duration(work: _Work) -> None:
                 "cumulative_mean_native_per_mwh",
                 whole,
                 f"is not the mean of {zone} {year:g} in wholesale.csv",
+            )
+        ninety = float(
+            np.interp(0.9, ordered["hours_ratio"], ordered["cumulative_mean_native_per_mwh"].to_numpy())
+        )
+        known = cheapest.get((zone, year), [])
+        if known and all(abs(ninety - mean) > max(0.015 * abs(mean), 0.02) for mean in known):
+            work.add(
+                path,
+                int(ordered.index[0]) + 2,
+                "cumulative_mean_native_per_mwh",
+                ninety,
+                f"at 90 % of hours is not the mean of the cheapest of {zone} {year:g} in wholesale.csv",
             )
     blocks = work.tables.frame("blocks")
     path = work.tables.path("blocks")
@@ -612,7 +630,7 @@ def _hazards(work: _Work) -> None:
     parts = [c for c in frame.columns if c.endswith("_usd_per_musd") and c != "fema_loss_usd_per_musd"]
     total = frame["fema_loss_usd_per_musd"].to_numpy(dtype=np.float64)
     share = frame[parts].sum(axis=1).to_numpy() / total
-    short = ((share < 0.985) | (share > 1.005)) & (frame["state"] != "PR").to_numpy() & np.isfinite(share)
+    short = ((share < 0.99) | (share > 1.001)) & (frame["state"] != "PR").to_numpy() & np.isfinite(share)
     work.rows("hazards_us_states", short, "fema_loss_usd_per_musd", "is not the sum of its parts")
 
 
