@@ -14,7 +14,7 @@ import pandas as pd
 
 import dcsite
 from dcsite.errors import MissingExtraError
-from dcsite.report.figures import bars_svg, costs_svg, map_svg, outline, picture_svg
+from dcsite.report.figures import bars_svg, costs_svg, in_words, map_svg, outline, picture_svg
 from dcsite.report.frames import (
     Column,
     Table,
@@ -38,6 +38,7 @@ CELL_LENGTH: Final = 110
 WIDEST: Final = 34
 LEADING_SITES: Final = 8
 RANK_ROWS: Final = 10
+MOST_TOGETHER: Final = 12
 _HEAD: Final = """#set document(title: {title}, date: none)
 #set page(paper: "a4", margin: (x: 1.7cm, y: 1.6cm), footer: context [
   #set text(7pt, fill: luma(110))
@@ -296,7 +297,10 @@ def typst_table(table: Table, top: int) -> str:
     shown = shown[:MOST_COLUMNS]
     frame = table.frame.head(top)
     heads = [_head_words(column) for column in shown]
-    cells = [[_shorter(cell_text(value, column)) for value in frame[column.name]] for column in shown]
+    cells = [
+        [_shorter(in_words(column.name, cell_text(value, column))) for value in frame[column.name]]
+        for column in shown
+    ]
     shares = [_share(head, texts) for head, texts in zip(heads, cells, strict=True)]
     sides = ", ".join("right" if column.kind in ("number", "integer") else "left" for column in shown)
     wide = ", ".join(f"{share}fr" for share in shares)
@@ -311,7 +315,9 @@ def typst_table(table: Table, top: int) -> str:
     if len(table.frame) > len(frame):
         words = f"and {len(table.frame) - len(frame)} more in the other files of this report"
         lines.append(f"#text(7pt, {quoted(words)})\n")
-    return "".join(lines)
+    text = "".join(lines)
+    # Short tables stay in one piece.
+    return f"\n#block(breakable: false)[{text}]\n" if len(frame) <= MOST_TOGETHER else text
 
 
 def _head_words(column: Column) -> str:

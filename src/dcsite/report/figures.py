@@ -576,6 +576,21 @@ PART_TITLES: Final = {
 }
 
 
+WORDS: Final = ("family", "part", "technology", "rule", "criterion", "axis", "kind", "export_class")
+"""Columns whose entries are keys: page and PDF write them as words."""
+
+
+def in_words(column: str, text: str) -> str:
+    """An entry as a reader says it, where the column holds keys.
+
+    Examples
+    --------
+    >>> in_words("part", "fixed_om"), in_words("family", "block_min"), in_words("site_id", "a_b")
+    ('Fixed O&M', 'block min', 'a_b')
+    """
+    return PART_TITLES.get(text, text.replace("_", " ")) if column in WORDS else text
+
+
 # --- curves -----------------------------------------------------------------------------------------------
 
 

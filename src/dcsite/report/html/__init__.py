@@ -54,9 +54,6 @@ MOST_BYTES: Final = 1_900_000
 """A page is below 2 MB: of very many sites it holds the best, the other files hold all."""
 
 FIRST_NOTES: Final = 4
-WORDS: Final = ("family", "part", "technology", "rule", "criterion", "axis", "kind")
-"""Columns whose entries are keys: the page writes them as words."""
-
 SHOWN_ROWS: Final = 40
 """Rows of a long static table; the other files of the report hold all."""
 
@@ -524,8 +521,7 @@ def _cell(text: str, column: Column) -> str:
         return f'<td class="q-{text}">{text}</td>'
     if column.name == "site_id":
         return f'<td class="id">{_text(text)}</td>'
-    if column.name in WORDS:
-        text = figures.PART_TITLES.get(text, text.replace("_", " "))
+    text = figures.in_words(column.name, text)
     words = ' class="words"' if len(text) > 24 else ""
     return f"<td{words}>{_text(text)}</td>"
 
