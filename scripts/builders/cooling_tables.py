@@ -17,6 +17,7 @@ import fit_cooling
 from builders.common import Folder, number, read_source
 from dcsite.data.catalog import DataRoot
 from dcsite.data.tables import Tables
+from dcsite.study import cooling_grid
 
 CHOICES = "dcsite-cooling-choices"
 FIT = "dcsite-cooling-fit"
@@ -328,6 +329,32 @@ def fits(sources: Path, out: Folder, parameters: pd.DataFrame) -> None:
     )
 
 
+def land_grid(out: Folder, parameters: pd.DataFrame, classes: pd.DataFrame) -> None:
+    """Precompute PUE and water per technology on land."""
+    tables = tables_for(out)
+    if not tables.has("water_distance"):
+        print("profiles: no land grid (regions/water_distance.npz is not built)")
+        return
+    own = classes[classes["facility_class"] == cooling_grid.BASE_CLASS]
+    arrays = cooling_grid.make_land_grid(
+        tables,
+        by_technology(parameters),
+        dict(zip(own["symbol"], own["typical"].astype(float), strict=True)),
+        tables.grid("water_distance")["land"],
+    )
+    out.grid(
+        cooling_grid.GRID,
+        arrays,
+        license="derived: Copernicus license; humidity from ITU-R P.836-6 (unconfirmed)",
+        note="`node`: position lat x 2,880 + lon on an eighth-degree index from 60 S, 180 W; nodes are half a degree "
+        "apart, closer where the model bends. `pue_e4`, `water_e3` "
+        "(technology, node): 10,000 x PUE and 1,000 x consumption [L/kWh], technologies in the order "
+        f"{', '.join(cooling_grid.STORED)}, electrical terms of `hyperscale_new`, default supply temperatures. "
+        "`derate_e4`: 10,000 x share of the year that miners lose to heat. Contains modified Copernicus Climate "
+        "Change Service information; neither the European Commission nor ECMWF is responsible for any use of it.",
+    )
+
+
 def add(sources: Path, out: Folder) -> None:
     """Add the cooling tables to the profiles folder."""
     parameters = technologies(sources, out)
@@ -341,9 +368,11 @@ def add(sources: Path, out: Folder) -> None:
         note="Long form. A symbol that a technology lacks is inherited from another by the program. "
         "`widened` marks ranges of the source that did not hold their own typical value.",
     )
+    classes = facility_classes()
+    land_grid(out, parameters, classes)
     out.table(
         "facility_classes",
-        facility_classes(),
+        classes,
         key=["facility_class", "symbol"],
         columns={**COLUMNS, "facility_class": "hyperscale_new, colo, legacy or none"},
         license="Apache-2.0",

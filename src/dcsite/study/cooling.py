@@ -77,7 +77,16 @@ AIR_DRAWN_KW = 30.0
 VINTAGES = ("hyperscale_new", "colo", "legacy")
 DEFAULT_DRY, DEFAULT_HUMID = "air_econ_adiabatic", "water_chiller_tower"
 """Technology of a place that names none: outdoor air, or chillers where air would need compressors half the year."""
-ALIASES = {"once_through_sea": "once_through", "once_through_river": "once_through"}
+ALIASES = {
+    "once_through_sea": "once_through",
+    "once_through_river": "once_through",
+    "once_through_lake": "once_through",
+    "adiabatic": "air_econ_adiabatic",
+    "tower": "tower_wse",
+    "free_air": "free_air_crypto",
+    "liquid": "liquid_dry",
+}
+"""Other names of technologies that files use."""
 NEEDS_HUMIDITY = tuple(
     name
     for name in TECHNOLOGIES
