@@ -79,6 +79,28 @@ def test_facts_in_doubt_match_the_normal_distribution():
     assert table.loc["xx-a", "confidence_ratio"] == pytest.approx(expected, abs=0.04)
 
 
+def test_a_price_near_its_low_end_falls_less_than_it_rises():
+    bounds = {
+        "price_usd_per_mwh": 60.0,
+        "price_low_usd_per_mwh": 50.0,
+        "price_high_usd_per_mwh": 110.0,
+        "price_sd_usd_per_mwh": 15.0,  # a quarter of the span, as new as can be
+    }
+    rows = [row("xx-a", 50.0, price_sd_usd_per_mwh=0.0), row("xx-b", 60.0, **bounds)]
+    found = robustness(rank(evaluation_of(rows), {"price": 1.0}), 40_000, 5).table.set_index("site_id")
+    # falling by 10 is two standard deviations of 5; with 15 to either side it would be 25 %
+    assert found.at["xx-b", "first_ratio"] == pytest.approx(NormalDist().cdf(-2.0), abs=0.004)
+    frame = evaluation_of(rows).facts
+    fall, rise = BY_NAME["price"].sides(frame)
+    assert (140 * fall).tolist() == pytest.approx([0.0, 5.0])
+    assert (140 * rise).tolist() == pytest.approx([0.0, 25.0])
+    older = frame.assign(price_sd_usd_per_mwh=25.0)  # sqrt(25^2 - 15^2) = 20 of age
+    assert (140 * BY_NAME["price"].sides(older)[0])[1] == pytest.approx(np.hypot(5, 20))
+    ceiling = frame.assign(price_high_usd_per_mwh=400.0)
+    assert BY_NAME["price"].sides(ceiling) is None
+    assert BY_NAME["latency"].sides(frame) is None
+
+
 def test_sites_of_one_price_zone_err_together():
     rows = [row("xx-a", 100.0, price_zone_id="z"), row("xx-b", 100.5, price_zone_id="z")]
     together = robustness(rank(evaluation_of(rows), {"price": 1.0}), 2_000, 1).table

@@ -37,6 +37,9 @@ class Criterion:
     shared_by, shared_ratio
         Columns that may group sites (the first present counts), and the share of the error's variance that
         sites of one group have in common. Sites without a group err on their own.
+    bounds
+        Columns with the low end, the middle and the high end of the figure behind, taken as two standard
+        deviations either way: where a row has them, draws fall and rise by different amounts.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Criterion:
     note: str = ""
     shared_by: tuple[str, ...] = ()
     shared_ratio: float = 0.0
+    bounds: tuple[str, str, str] | None = None
 
     def value(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Values of the rows of ``frame``, between 0 and 1; NaN where the figure is missing."""
@@ -59,6 +63,26 @@ class Criterion:
         deviation = frame[self.spread_column].to_numpy(dtype=np.float64)
         scaled: NDArray[np.float64] = np.nan_to_num(deviation / abs(self.worst - self.best))
         return scaled
+
+    def sides(self, frame: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Standard deviations of a fall and of a rise of the figure, on the value's 0-1 scale; None if alike.
+
+        What the stated deviation holds beyond the bounds (the age of the row) adds to both sides. Bounds so
+        wide that the stated deviation does not follow them are ceilings, not ranges, and are left out.
+        """
+        if self.bounds is None or any(name not in frame for name in self.bounds):
+            return None
+        low, middle, high = (frame[name].to_numpy(dtype=np.float64) for name in self.bounds)
+        scale = abs(self.worst - self.best)
+        spread = self.spread(frame) * scale
+        quarter = (high - low) / 4.0
+        known = np.isfinite(quarter) & (low < middle) & (middle < high) & (quarter <= spread * (1.0 + 1e-9))
+        if not known.any():
+            return None
+        rest = np.sqrt(np.maximum(0.0, spread**2 - np.where(known, quarter, 0.0) ** 2))
+        fall = np.where(known, np.hypot((middle - low) / 2.0, rest), spread)
+        rise = np.where(known, np.hypot((high - middle) / 2.0, rest), spread)
+        return fall / scale, rise / scale
 
     def groups(self, frame: pd.DataFrame) -> NDArray[np.int64] | None:
         """Number of the group of each row whose errors go together; None where all err on their own."""
@@ -93,6 +117,7 @@ CRITERIA: tuple[Criterion, ...] = (
         "bare delivered price at the meter: no PUE inside; for interruptible loads the mean price of the hours run",
         shared_by=("price_zone_id",),
         shared_ratio=1.0,
+        bounds=("price_low_usd_per_mwh", "price_usd_per_mwh", "price_high_usd_per_mwh"),
     ),
     Criterion(
         "water",

@@ -7,7 +7,8 @@ smallest weight move that makes the runner-up win, stability ranges, dominance.
 
 What is drawn together. A fact's error is ``sd * (sqrt(share) * common + sqrt(1 - share) * own)``, where
 ``common`` is one standard normal number per group and draw; groups and shares are those of the criteria. The own errors of cooling
-and water are one number per site: a year hotter than usual asks for more of both. The technology of a site
+and water are one number per site: a year hotter than usual asks for more of both. Where a row states a low
+and a high end, falls and rises have their own ``sd`` (a split normal). The technology of a site
 stays the one that the nominal ranking chose.
 
 References
@@ -115,6 +116,7 @@ class _Problem:
     spread: NDArray[np.float64]
     groups: tuple[tuple[NDArray[np.int64], float] | None, ...]
     sign: NDArray[np.float64]
+    sides: tuple[tuple[NDArray[np.float64], NDArray[np.float64]] | None, ...]
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -139,6 +141,7 @@ def _problem(ranking: Ranking) -> _Problem:
         raw=np.column_stack(raw),
         spread=np.column_stack([ranking.criteria[name].spread(frame) for name in names]),
         groups=tuple(groups),
+        sides=tuple(ranking.criteria[name].sides(frame) for name in names),
         sign=np.array(
             [np.sign(ranking.criteria[name].best - ranking.criteria[name].worst) for name in names]
         ),
@@ -257,7 +260,12 @@ def _draw_values(
                 common = rng.standard_normal((chunk, int(group[0].max()) + 1), dtype=np.float32)
                 error += np.float32(np.sqrt(share)) * common[:, group[0]]
             # A higher figure is a lower value, or the other way around: the sign keeps errors in real units.
-            error *= (problem.sign[column] * problem.spread[:, column]).astype(np.float32)
+            sides = problem.sides[column]
+            if sides is None:
+                error *= (problem.sign[column] * problem.spread[:, column]).astype(np.float32)
+            else:
+                fall, rise = (np.float32(problem.sign[column]) * side.astype(np.float32) for side in sides)
+                error *= np.where(error < 0, fall, rise)
             error += problem.raw[:, column].astype(np.float32)
             np.clip(error, 0.0, 1.0, out=values[column])
         yield first, values.transpose(1, 2, 0)
