@@ -176,6 +176,20 @@ def test_the_page_says_where_its_figures_come_from():
     assert "0" * 64 in text
 
 
+def test_a_plan_of_several_periods_shows_the_last_on_the_map_and_all_in_the_table():
+    plan = MadeUpPlan()
+    placements = pd.concat(
+        [plan.placements.assign(period="2027"), plan.placements.head(1).assign(period="2030", it_mw=500.0)],
+        ignore_index=True,
+    )
+    served = plan.served.assign(period="2030")
+    text = page_text(as_report(replace(plan, placements=placements, served=served), evaluation=EVALUATION))
+    assert "1. Alder (us-alder): 500 MW" in text
+    assert "2. Birch" not in text
+    assert ">2027<" in text
+    assert ">2030<" in text
+
+
 def test_pages_of_parts_hold_only_their_parts():
     alone = page_text(as_report(CLOUD))
     assert '<section id="plan"' not in alone

@@ -502,7 +502,14 @@ def _write_svg(report: Report, path: Path, *, force: bool) -> list[Path]:
         raise UsageError(
             message, hint="give a ranking, a comparison, a plan, a spectrum or a robustness result"
         )
-    texts = {path.with_name(f"{path.stem}{_file_word(key)}.svg"): text for key, text in pictures.items()}
+    texts: dict[Path, str] = {}
+    for key, text in pictures.items():
+        target = path.with_name(f"{path.stem}{_file_word(key)}.svg")
+        number = 2
+        while target in texts:  # names that differ only in signs that files do not take
+            target = path.with_name(f"{path.stem}{_file_word(key)}_{number}.svg")
+            number += 1
+        texts[target] = text
     for target in texts:
         refuse_existing(target, force=force)
     for target, text in texts.items():

@@ -754,7 +754,7 @@ def spectrum_svg(spectrum: Spectrum, colors: Mapping[str, str] = LIGHT) -> str:
     Each panel has a band of winners with the exact break points, and below it one line per winning site:
     what a rack there gives less per year than at the winner.
     """
-    drawing = Drawing(800, 620, f"Who wins, and where it changes: {spectrum.workload}", colors)
+    drawing = Drawing(800, 660, f"Who wins, and where it changes: {spectrum.workload}", colors)
     winners = list(dict.fromkeys(i.site_id for i in (*spectrum.worth, *spectrum.rack)))
     series = {site: f"s{place % SERIES}" for place, site in enumerate(winners)}
     lines = spectrum.lines.set_index("site_id")
@@ -824,7 +824,13 @@ def spectrum_svg(spectrum: Spectrum, colors: Mapping[str, str] = LIGHT) -> str:
                 side=side,
                 font_size="10",
             )
+    names = [(series[site], _shorter(_winner_name(spectrum, site), 240)) for site in winners]
+    _legend(drawing, names, 70, 602)
     return drawing.svg()
+
+
+def _winner_name(spectrum: Spectrum, site_id: str) -> str:
+    return next(i.name for i in (*spectrum.worth, *spectrum.rack) if i.site_id == site_id)
 
 
 def _technology(lines: pd.DataFrame, site_id: str) -> str:

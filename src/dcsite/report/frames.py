@@ -93,7 +93,7 @@ class Table:
 
 @runtime_checkable
 class PlanLike(Protocol):
-    """What the reports need of a plan; :class:`dcsite.optimize.solve.SitingPlan` has it."""
+    """What the reports need of a plan; :class:`dcsite.optimize.plan.Plan` has it."""
 
     status: str
     objective_usd_per_year: float
