@@ -241,6 +241,8 @@ def _parameters(tables: Tables, network: str) -> dict[str, float]:
 
 
 def _corrections(tables: Tables, network: str) -> tuple[dict[str, float], dict[tuple[str, str], float]]:
+    if not tables.has("corrections"):
+        return {}, {}
     frame = tables.frame("corrections")
     frame = frame[frame["network"] == network]
     country: dict[str, float] = {}
