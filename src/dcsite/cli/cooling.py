@@ -33,6 +33,10 @@ def cooling(
     technology: Annotated[
         str, typer.Option("--technology", "-t", help="all, or a technology id (comma-joined for several).")
     ] = "all",
+    mix: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--mix", help="Technologies under one roof: air_econ_adiabatic=0.6,tower_wse=0.4."),
+    ] = None,
     profile: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -109,6 +113,7 @@ def cooling(
         tables,
         _row_of(tables, site, at),
         technology,
+        mix,
         profile,
         vintage or "",
         price,
@@ -253,6 +258,7 @@ def _place(
     tables: "Tables",
     row: "pd.DataFrame",
     technology: str,
+    mix: str | None,
     profile_name: str | None,
     vintage: str,
     price: float | None,
@@ -269,13 +275,15 @@ def _place(
     """All technologies of one place, and the trade-off."""
     import textwrap
 
+    import pandas as pd
+
     from dcsite.cli.output import emit_result, width
     from dcsite.data.climate import read_user_climate
     from dcsite.data.scenario_file import load_profiles
     from dcsite.errors import UsageError
     from dcsite.report.terminal import table_text
-    from dcsite.study.cooling import climate_of_user
-    from dcsite.study.cooling_views import design_text, technology_table, trade_off
+    from dcsite.study.cooling import check_technology, climate_of_user
+    from dcsite.study.cooling_views import design_text, mix_row, parse_mix, technology_table, trade_off
 
     profiles = load_profiles(tables)
     if profile_name is not None and profile_name not in profiles:
@@ -291,10 +299,14 @@ def _place(
             warming_k=warming_k,
             margin_k=0.0 if margin is None else margin[0],
         )
+    shares = parse_mix(mix) if mix else {}
+    chosen = [part for part in technology.split(",") if part.strip()] or ["all"]
+    if shares and chosen != ["all"]:
+        chosen = list(dict.fromkeys([*map(check_technology, chosen), *shares]))
     frame, climate = technology_table(
         tables,
         row,
-        [part for part in technology.split(",") if part.strip()] or ["all"],
+        chosen,
         profiles,
         profile=None if profile_name is None else profiles[profile_name],
         vintage=vintage,
@@ -305,10 +317,13 @@ def _place(
         grid_mw=grid_mw,
     )
     value, origin = _price_of(tables, row, price)
+    dry = trade_off(frame, value)
+    if shares:
+        frame = pd.concat([frame, mix_row(frame, shares)], ignore_index=True)
     name = str(row["name"].iloc[0])
     notes = [
         design_text(climate),
-        "PUE compares technologies with the electrical terms of one facility class; pue_reported is what "
+        "PUE compares technologies with the electrical terms of one facility class; reported is what "
         "operators of such halls report. Ranges hold 80 % of reported figures.",
         "Water per IT energy: intake is withdrawn, used is consumed and does not come back; peak is the intake "
         "of the design hour. Off-site water of the grid mix has no "
@@ -318,12 +333,18 @@ def _place(
         notes.append(f"Every month is {warming_k:+g} K against 2000-2025, at constant relative humidity.")
     if own is not None:
         notes.append(f"Climate: hours of {climate_file}.")
+    if grid_mw is not None:
+        notes.append(f"IT: power that {grid_mw:g} MW from the grid carry through the design hour.")
+    notes += [
+        f"{row_.technology} loses {row_.derate_ratio * 8760:.0f} hours of load a year to heat."
+        for row_ in frame.itertuples()
+        if row_.derate_ratio * 8760 >= 1
+    ]
     refused = frame[~frame["admissible"]]
     notes += [
         f"{row_.technology}: not admissible, {row_.refusal}." for row_ in refused.itertuples() if row_.refusal
     ]
     tables_out: list[Table] = [_main_table(name, frame, " ".join(notes))]
-    dry = trade_off(frame, value)
     if len(dry):
         tables_out.append(_trade_table(name, dry, f"Electricity at {origin}. Negative: dry is cheaper too."))
     text = "\n".join(
@@ -361,7 +382,7 @@ def _main_table(name: str, frame: "pd.DataFrame", note: str) -> "Table":
         Column("cooling_note", "note", kind="text"),
     ]
     if "it_mw" in frame:
-        columns.insert(7, Column("it_mw", "IT at grid limit", "MW", 1))
+        columns.insert(7, Column("it_mw", "IT", "MW", 1))
     return Table(
         name="cooling",
         title=f"Cooling at {name}",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dcsite.data.climate import check_land
+from dcsite.errors import DataError, Problem, UsageError
 from dcsite.physics.cooling import LIQUID_TECHNOLOGIES, TECHNOLOGIES
 from dcsite.study.cooling import (
     PlaceClimate,
@@ -104,6 +105,53 @@ def technology_table(
     return frame, climate
 
 
+def parse_mix(text: str) -> dict[str, float]:
+    """Shares of technologies from a text such as ``air_econ_adiabatic=0.6,tower_wse=0.4``.
+
+    Raises
+    ------
+    UsageError
+        If a part is no ``technology=share``, or the shares are negative or do not sum to 1.
+    """
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        try:
+            value = float(share)
+        except ValueError:
+            value = float("nan")
+        if not 0 < value <= 1:
+            message = f"--mix '{part.strip()}': needs technology=share with a share above 0 and at most 1"
+            raise UsageError(message, hint="--mix air_econ_adiabatic=0.6,tower_wse=0.4")
+        key = check_technology(name)
+        shares[key] = shares.get(key, 0.0) + value
+    if abs(sum(shares.values()) - 1.0) > 1e-6:
+        message = f"--mix: shares must sum to 1, got {sum(shares.values()):g}"
+        raise UsageError(message, hint="--mix air_econ_adiabatic=0.6,tower_wse=0.4")
+    return shares
+
+
+def mix_row(frame: pd.DataFrame, shares: Mapping[str, float]) -> pd.DataFrame:
+    """One more row: several technologies under one roof, heat-weighted means.
+
+    Hours with compressors or water count if any part has them, so they are left empty; the peak is that of
+    parts that peak together.
+    """
+    parts = frame.set_index("technology").loc[list(shares)]
+    weights = np.array(list(shares.values()))
+    row = parts.iloc[[0]].reset_index()
+    for column in parts.select_dtypes("number").columns:
+        row[column] = float((parts[column].to_numpy() * weights).sum())
+    row["trim_hours"], row["water_hours"] = np.nan, np.nan
+    if "it_mw" in row:
+        row["it_mw"] = parts["it_mw"].iloc[0] * parts["pue_peak"].iloc[0] / row["pue_peak"]
+    row["technology"] = "mix"
+    row["admissible"] = bool(parts["admissible"].all())
+    row["refusal"] = "; ".join(sorted({text for text in parts["refusal"] if text}))
+    row["cooling_note"] = "mix of " + ", ".join(f"{share:.0%} {name}" for name, share in shares.items())
+    return row[frame.columns]
+
+
 def trade_off(frame: pd.DataFrame, price_usd_per_mwh: float) -> pd.DataFrame:
     """What each cubic meter saved by going dry costs: every wet technology against every dry one.
 
@@ -174,8 +222,6 @@ def point_figures(
         If points lie in the sea or outside the climate grids, or a technology or vintage is unknown; names
         the lines.
     """
-    from dcsite.errors import DataError, Problem, UsageError
-
     names = [f"line {line}" for line in points.lines]
     problems = []
     for kind, values, check in (
