@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 from dataclasses import replace
@@ -114,6 +115,29 @@ def test_the_bands_cover_what_they_say(tables):
     assert band["covered_ratio"].between(0.85, 0.95).all()
     assert (band["p90_ratio"] >= 1).all()
     assert (band["pairs"] > 50).all()
+
+
+def test_published_errors_on_unseen_metros_meet_the_bars_and_beat_the_simple_rules(tables):
+    accuracy = tables.frame("rtt_accuracy").set_index(["network", "setting", "ends_unseen"])
+    cloud, public = accuracy.loc["cloud", "model", "any"], accuracy.loc["public", "model", "any"]
+    assert cloud["mae_ms"] <= 12
+    assert cloud["mape_ratio"] <= 0.09
+    assert cloud["p90_error_ms"] <= 26
+    assert public["mape_ratio"] <= 0.15
+    for network in ("cloud", "public"):
+        for ends in ("any", "both"):
+            model = accuracy.loc[network, "model", ends]
+            for rule in ("floor", "fiber_2_1", "line", "graph"):
+                assert model["mape_ratio"] < accuracy.loc[network, rule, ends]["mape_ratio"]
+
+
+def test_the_page_of_errors_is_made_from_the_tables(tables, request):
+    root = request.config.rootpath
+    spec = importlib.util.spec_from_file_location("page", root / "scripts" / "accuracy_latency.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = module.page(*(tables.frame(name) for name in ("rtt_accuracy", "rtt_band", "parameters")))
+    assert (root / "docs" / "accuracy_latency.md").read_text(encoding="utf-8") == text
 
 
 def test_no_row_of_a_set_that_must_not_ship_is_in_the_tables(tables):
