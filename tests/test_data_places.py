@@ -151,6 +151,31 @@ def test_sites_look_themselves_up_exactly():
     assert (made["country_iso3"] == CATALOG["country_iso3"]).all()
 
 
+@pytest.mark.parametrize(
+    ("lat", "lon", "country"),
+    [
+        (22.30, 114.17, "HKG"),
+        (22.20, 113.546, "MAC"),
+        (-21.10, 55.50, "REU"),
+        (14.60, -61.05, "MTQ"),
+        (4.92, -52.30, "GUF"),
+        (12.20, -68.28, "BES"),
+        (42.66, 21.16, "XKX"),
+        (35.16, 33.36, "CYP"),
+        (1.35, 103.85, "SGP"),
+        (28.10, -15.42, "ESP"),
+    ],
+)
+def test_territories_with_codes_of_their_own_are_not_their_mother_country(lat, lon, country):
+    assert fill(lat=[lat], lon=[lon])["country_iso3"].iloc[0] == country
+
+
+def test_a_point_in_hong_kong_or_singapore_gets_their_own_water_stress():
+    made = fill(lat=[22.30, 1.35, 25.05], lon=[114.17, 103.85, 121.52])
+    assert list(made["water_stress_category"]) == [2, 4, 2]
+    assert list(made["water_stress_quality"]) == ["modeled", "estimate", "estimate"]
+
+
 def test_a_border_point_is_uncertain_and_a_given_country_settles_it():
     open_ = fill(lat=[31.75], lon=[-106.47]).iloc[0]
     given_ = fill(lat=[31.75], lon=[-106.47], country_iso3=["USA"]).iloc[0]

@@ -15,7 +15,7 @@ import math
 import re
 import zipfile
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  (dataclass field)
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ def cell(value: Any) -> str:  # noqa: ANN401
         return str(int(value))
     if isinstance(value, (float, np.floating)):
         text = repr(float(value))
-        return text[:-2] if text.endswith(".0") else text
+        return text.removesuffix(".0")
     return str(value)
 
 
@@ -91,7 +91,7 @@ class Folder:
         publisher: str,
         title: str,
         url_or_repository: str,
-        license: str,  # noqa: A002
+        license: str,
         year: str | int = "",
         accessed: str = "2026",
         redistributable: str = "yes",
@@ -118,7 +118,7 @@ class Folder:
             raise ValueError(message)
         return source_id
 
-    def source_of_text(self, text: str, license: str, *, year: str | int = "", prefix: str = "s") -> str:  # noqa: A002
+    def source_of_text(self, text: str, license: str, *, year: str | int = "", prefix: str = "s") -> str:
         """Register a free-text citation as a source and return a short stable id for it."""
         digest = hashlib.sha256(f"{text}|{license}".encode()).hexdigest()[:8]
         return self.source(
@@ -138,7 +138,7 @@ class Folder:
         key: list[str],
         columns: dict[str, str],
         license: str,
-        note: str = "",  # noqa: A002
+        note: str = "",
     ) -> None:
         """Add a table: sorted by ``key``, keys unique, each column described in ``columns``."""
         missing = [column for column in frame.columns if column not in columns]
@@ -160,11 +160,11 @@ class Folder:
         ordered = frame.sort_values(key, kind="stable").reset_index(drop=True)
         self._tables[name] = (ordered, key, columns, license, note)
 
-    def grid(self, name: str, arrays: dict[str, np.ndarray], *, license: str, note: str) -> None:  # noqa: A002
+    def grid(self, name: str, arrays: dict[str, np.ndarray], *, license: str, note: str) -> None:
         """Add an ``.npz`` grid."""
         self._grids[name] = (arrays, license, note)
 
-    def text(self, name: str, content: str, *, license: str) -> None:  # noqa: A002
+    def text(self, name: str, content: str, *, license: str) -> None:
         """Add a text file (TOML profile, license text) as it is."""
         self._texts[name] = (content, license)
 
@@ -180,7 +180,7 @@ class Folder:
         """Write all files of the folder; files that the builder no longer makes are removed."""
         self.path.mkdir(parents=True, exist_ok=True)
         made: dict[str, dict[str, Any]] = {}
-        for name, (frame, _, _, license_, _) in self._tables.items():
+        for name, (frame, key, _, license_, _) in self._tables.items():
             file = self.path / f"{name}.csv"
             file.parent.mkdir(parents=True, exist_ok=True)
             buffer = io.StringIO()
@@ -190,7 +190,12 @@ class Folder:
                 [[cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
             )
             file.write_text(buffer.getvalue(), encoding="utf-8")
-            made[f"{name}.csv"] = {"rows": len(frame), "columns": list(frame.columns), "license": license_}
+            made[f"{name}.csv"] = {
+                "rows": len(frame),
+                "key": key,
+                "columns": list(frame.columns),
+                "license": license_,
+            }
         for name, (arrays, license_, _) in self._grids.items():
             _write_npz(self.path / f"{name}.npz", arrays)
             made[f"{name}.npz"] = {

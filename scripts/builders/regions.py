@@ -12,7 +12,18 @@ import pandas as pd
 
 from builders.common import Folder, number, read_source, slug
 from builders.network_regions import REGION_OF
-from builders.regions_common import FACTS, GENERATION, SOURCED, STATUS, cite, generation, km, plain, register
+from builders.regions_common import (
+    FACTS,
+    GENERATION,
+    SOURCED,
+    STATUS,
+    cite,
+    cloud_country,
+    generation,
+    km,
+    plain,
+    register,
+)
 from builders.regions_costs import capex, land
 from builders.regions_water import water_flows, water_limits, water_prices, water_stress
 from builders.water_grid import water_distance
@@ -29,6 +40,21 @@ COUNTRY_OF_UNIT = {
     "ESB": "GBR",
 }
 """Codes of the outline data that are not ISO 3166: the country whose rules and grid apply."""
+
+OVERSEAS = {
+    ("FRA", "Martinique"): "MTQ",
+    ("FRA", "French Guiana"): "GUF",
+    ("FRA", "Reunion"): "REU",
+    ("FRA", "Mayotte"): "MYT",
+    ("FRA", "Guadeloupe"): "GLP",
+    ("NLD", "Saba"): "BES",
+    ("NLD", "St. Eustatius"): "BES",
+    ("NLD", "Bonaire"): "BES",
+    ("NOR", "Svalbard"): "SJM",
+    ("NOR", "BVT-00 (Bouvet I. remainder)"): "BVT",
+    ("NZL", "Tokelau"): "TKL",
+}
+"""Units far from the country that the outline data counts them with, with codes of their own."""
 
 NO_CODE = {"BJN", "CLP", "CSI", "IOA", "NUL", "PGA", "SCR", "SER", "USG"}
 """Reefs, bases and disputed islets without a code of their own: dropped."""
@@ -336,6 +362,7 @@ def admin1(sources: Path, out: Folder, known: set[str]) -> pd.DataFrame:
     rows, dropped = [], 0
     for r in raw.itertuples(index=False):
         iso3 = COUNTRY_OF_UNIT.get(r.country_iso3, r.country_iso3)
+        iso3 = OVERSEAS.get((iso3, r.name), iso3)
         if iso3 in NO_CODE:
             dropped += 1
             continue
@@ -552,10 +579,10 @@ def gazetteer(
             seen.add((r.metro, r.iso2))
             rows.append(
                 (
-                    f"cloud:{r.iso2.lower()}-{slug(plain(r.metro))}",
+                    f"cloud:{cloud_country(r).lower()}-{slug(plain(r.metro))}",
                     r.metro,
                     "cloud",
-                    iso3[r.iso2],
+                    iso3[cloud_country(r)],
                     "",
                     number(r.lat),
                     number(r.lon),

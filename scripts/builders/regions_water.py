@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from builders.common import Folder, number, read_source, slug
-from builders.regions_common import FT3_M3, SOURCED, STATUS, cite, plain
+from builders.regions_common import FT3_M3, SOURCED, STATUS, cite, cloud_country, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +112,7 @@ def water_stress(sources: Path, out: Folder) -> pd.DataFrame:
             suspect += 1
             continue
         where = (
-            {"country": iso3[place.iso2], "lat": number(place.lat), "lon": number(place.lon)}
+            {"country": iso3[cloud_country(place)], "lat": number(place.lat), "lon": number(place.lon)}
             if place is not None and place.lat
             else {}
         )

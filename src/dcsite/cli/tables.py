@@ -356,7 +356,9 @@ def sites_show(
         emit_table(frame_table(sheet, "site", title), output_format, out, force=force)
         return
     printed = sheet[["fact", "value", "quality", "note", "source_id"]].copy()
-    printed["value"] = (sheet["value"] + " " + sheet["unit"].replace("-", "")).str.strip()
+    spans = sheet["unit"].str.contains("0-|-2.5-", regex=True)
+    units = sheet["unit"].where(~spans, "(" + sheet["unit"] + ")").replace("-", "")
+    printed["value"] = (sheet["value"] + " " + units).str.strip()
     table = frame_table(printed, "site", title, drop=("source_id",))
     lines = [f"{title}\n", table_text(table, width())]
     if site["place_note"]:

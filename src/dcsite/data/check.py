@@ -35,63 +35,6 @@ REDISTRIBUTABLE = ("yes", "statistics_only", "no")
 MAX_DATA_BYTES = 15_000_000
 SHOWN_FAULTS = 200
 
-KEYS: dict[str, tuple[str, ...]] = {
-    "zones": ("zone_id",),
-    "territories": ("zone_id", "area_kind", "area_id"),
-    "retail": ("row_id",),
-    "tariffs": ("zone_id", "customer_class", "schedule"),
-    "wholesale": ("zone_id", "year", "granularity"),
-    "duration": ("zone_id", "year", "hours_ratio"),
-    "blocks": ("zone_id", "year", "block"),
-    "hour_profiles": ("zone_id", "year", "month", "hour_local"),
-    "carbon": ("zone_id", "year", "basis"),
-    "carbon_odbl": ("zone_id", "year", "basis"),
-    "reliability": ("zone_id", "year", "method"),
-    "connection": ("zone_id", "mw_from"),
-    "incentives": ("zone_id", "kind", "program"),
-    "escalation": ("zone_id",),
-    "fx": ("currency", "year", "period"),
-    "sites": ("site_id",),
-    "countries": ("country_iso3",),
-    "gazetteer": ("place_id",),
-    "us_counties": ("fips",),
-    "admin1": ("adm1_code",),
-    "hazards_us_states": ("state",),
-    "water_stress": ("area_kind", "area_id"),
-    "water_flows": ("flow_id",),
-    "water_limits": ("place", "period", "rule"),
-    "water_prices": ("area_kind", "area_id"),
-    "capex": ("area_kind", "area_id"),
-    "land": ("area_kind", "area_id"),
-    "hour_model": ("term",),
-    "stations": ("station_id",),
-    "station_bins": ("station_id", "db_c", "wb_c"),
-    "hubs": ("hub_id",),
-    "links": ("from_hub_id", "to_hub_id"),
-    "link_factors": ("network", "from_hub_id", "to_hub_id"),
-    "parameters": ("network", "parameter"),
-    "corrections": ("network", "kind", "key"),
-    "last_mile": ("access",),
-    "rtt_band": ("network", "from_km"),
-    "rtt_reference": ("set", "from_id", "to_id"),
-    "cloud_regions": ("cloud_region_id",),
-    "demand_cities": ("rank",),
-    "demand_countries": ("country_iso3",),
-    "demand_metros": ("geonameid",),
-    "best_reach": ("market", "demand", "network", "full_ms", "zero_ms", "points"),
-    "rule_sets": ("rule_set",),
-    "events": ("date", "kind", "event"),
-    "residency": ("country_iso3",),
-    "crypto": ("country_iso3",),
-    "cooling_technologies": ("technology", "symbol"),
-    "facility_classes": ("facility_class", "symbol"),
-    "cooling_fit": ("technology",),
-    "cooling_fit_terms": ("term",),
-    "hardware": ("item", "quantity"),
-    "latency_targets": ("service",),
-}
-"""Columns that name a row, per table."""
-
 BOUNDS: tuple[tuple[str, float, float], ...] = (
     (r"(^|_)lat$", -90, 90),
     (r"(^|_)lon$", -180, 180),
@@ -206,8 +149,9 @@ def check_tables(tables: Tables) -> tuple[list[Fault], dict[str, int]]:
     work = _Work(tables)
     readable = _readable(work)
     _manifests(work)
+    keys = table_keys(tables)
     for table in readable:
-        _keys(work, table)
+        _keys(work, table, keys.get(table, ()))
         _bounds(work, table)
         _quality(work, table)
     _sources(work, readable)
@@ -315,12 +259,24 @@ def _user_columns(work: _Work, folder: str, named: dict[str, Any]) -> None:
                 work.add(path, 1, "header", None, f"has unknown column '{column}'")
 
 
-def _keys(work: _Work, table: str) -> None:
-    key = list(KEYS.get(table, ("country_iso3",) if work.tables.path(table).parent.name == "rules" else ()))
+def table_keys(tables: Tables) -> dict[str, tuple[str, ...]]:
+    """Columns that name a row, per table, from the manifests; a rule set goes by its country."""
+    found: dict[str, tuple[str, ...]] = {
+        name: ("country_iso3",) for name, path in tables.paths().items() if path.parent.name == "rules"
+    }
+    for manifest in tables.manifest().values():
+        for name, entry in manifest["files"].items():
+            if entry.get("key"):
+                found[name.removesuffix(".csv").rsplit("/", 1)[-1]] = tuple(entry["key"])
+    return found
+
+
+def _keys(work: _Work, table: str, key: tuple[str, ...]) -> None:
     frame = work.tables.frame(table)
+    columns = list(key)
     if not key or any(column not in frame for column in key):
         return
-    double = frame.duplicated(key).to_numpy()
+    double = frame.duplicated(columns).to_numpy()
     path = work.tables.path(table)
     for k in np.flatnonzero(double).tolist():
         value = ", ".join(str(frame[column].iloc[k]) for column in key)
