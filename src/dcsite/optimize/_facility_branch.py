@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dcsite.optimize._facility_near import Near
-
 
 class Dense:
     """Costs of all arcs of some sites, shape (a, n): best when few sites are left."""
@@ -60,7 +58,8 @@ class Short:
         """``sum_j max(0, lam_j - c_ij)`` per site."""
         np.subtract(lam[:, None], self.cost, out=self.work)
         np.maximum(self.work, 0.0, out=self.work)
-        return np.bincount(self.site.ravel(), self.work.ravel(), self.size + 1)[: self.size]
+        total = np.bincount(self.site.ravel(), self.work.ravel(), self.size + 1)
+        return np.asarray(total[: self.size], dtype=np.float64)
 
     def served(self, opened: NDArray[np.bool_], lam: NDArray[np.float64]) -> NDArray[np.int64]:
         """How many open sites take each client."""

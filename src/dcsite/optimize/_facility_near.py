@@ -156,6 +156,19 @@ class Search:
         self.offer(open_arr, value)
         return value, open_arr
 
+    def kick(self, likely: NDArray[np.int64], rounds: int) -> None:
+        """Exchange a few sites of the best set for likely ones and improve again, with a fixed seed."""
+        rng = np.random.default_rng(0)
+        for _ in range(rounds):
+            start = self.best
+            others = np.setdiff1d(likely, start)
+            count = min(max(2, start.size // 5), others.size, start.size)
+            if count == 0:
+                return
+            out = rng.choice(start, count, replace=False)
+            into = rng.choice(others, count, replace=False)
+            self.improve(np.union1d(np.setdiff1d(start, out), into), 200)
+
     def relink_pool(self, pairs: int) -> None:
         """Walk between the best sets of the pool, at most ``pairs`` walks."""
         done = 0

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 FIRST_WINDOW = 0.1
 """Width of the first window, as a share of the gap."""
-ARCS_PER_CLIENT = 20
+ARCS_PER_CLIENT = 12
 """Above this many arcs per client in the window branching is faster than a mixed-integer model (measured)."""
 FEW_SITES = 80
 """With so few sites left, branching is faster than any model (measured)."""
+KICKS = 20
+"""Disturbed restarts of the search before branching on many sites."""
 NODE_LIMIT = 100_000
 """Nodes before branching gives up when the caller sets no limit: a guard for memory."""
 
@@ -66,7 +68,8 @@ def enough(case: Case, upper: float, gap: float) -> float:
     """Bound that proves the asked gap for a plan of cost ``upper``."""
     target = upper - max(0.98 * gap, 2e-10) * abs(upper)
     if case.whole_costs:
-        target = min(target, upper - 0.9) if gap < 1e-9 or 0.9 > gap * abs(upper) else target
+        # An integral plan needs no more than the next integer below it.
+        target = min(target, upper - 0.9)
     return target
 
 
@@ -112,7 +115,7 @@ def solve_plain(
     found.reason = stop()
     if found.bound >= state()[1] or found.reason:
         return
-    small = m * n <= 500_000
+    small = m * n <= 500_000 or (p is not None and p <= 50)
     if small:
         search.relink_pool(6)
 
@@ -236,8 +239,14 @@ def _branch(
 ) -> None:
     """Fix by reduced cost, then branch on the sites left."""
     m, n, p = case.m, case.n, case.p
-    closed, _ = fixable(root.v, np.zeros(m, dtype=bool), p, state()[1] - root.value)
-    left = np.flatnonzero(~closed)
+    none = np.zeros(m, dtype=bool)
+    left = np.flatnonzero(~fixable(root.v, none, p, state()[1] - root.value)[0])
+    if left.size > FEW_SITES:
+        search.kick(np.flatnonzero(root.average > 0.01), KICKS)
+        found.offer(serve_nearest(case, search.best), "search")
+        if found.bound >= state()[1]:
+            return
+        left = np.flatnonzero(~fixable(root.v, none, p, state()[1] - root.value)[0])
     limit = NODE_LIMIT if node_limit is None else node_limit
     new = np.full(m + 1, left.size)
     new[left] = np.arange(left.size)
@@ -289,10 +298,7 @@ class _Starts:
         """A first plan; False if none was found."""
         case = self.case
         v = np.array([case.fixed[i] - np.maximum(lam - case.cost[i], 0.0).sum() for i in range(case.m)])
-        if case.p is None:
-            opened = cover(case, np.flatnonzero(v < 0))
-        else:
-            opened = spread(case, v)
+        opened = cover(case, np.flatnonzero(v < 0)) if case.p is None else spread(case, v)
         self.search.improve(opened, 200)
         return bool(np.isfinite(self.search.best_value))
 

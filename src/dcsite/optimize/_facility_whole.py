@@ -88,13 +88,14 @@ def transport(case: Case, opened: NDArray[np.int64], start_arcs: int = 6) -> Ans
         reduced = sub + per_unit[None, :] * demand[:, None] - price[:, None]
         tolerance = 1e-9 * largest
         better = finite & ~kept & (reduced < -tolerance)
-        short = lost[outcome.x[s + arcs.size :] > 1e-9]
+        x = outcome.x
+        short = lost[x[s + arcs.size :] > 1e-9]
         if short.size and not better.any():
             better = (finite & ~kept) & np.isin(np.arange(n), short)[:, None]
         if not better.any():
             break
         kept |= better
-    share = outcome.x[s : s + arcs.size]
+    share = x[s : s + arcs.size]
     return evaluate(case, opened, opened[site], client, share)
 
 

@@ -208,9 +208,7 @@ def _decomposed(
         return ""
 
     try:
-        solve_plain(
-            case, found, gap=gap, node_limit=node_limit, iteration_limit=iteration_limit, stop=stop
-        )
+        solve_plain(case, found, gap=gap, node_limit=node_limit, iteration_limit=iteration_limit, stop=stop)
     except KeyboardInterrupt:
         if found.answer is None:
             raise
