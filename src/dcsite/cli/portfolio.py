@@ -38,6 +38,9 @@ SolverOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("optimize")(optimize)
+    app.command("why")(why)
+    app.command("why-not")(why_not)
+    app.command("diagnose")(diagnose)
 
 
 def solver_name(text: str) -> str:
@@ -177,3 +180,129 @@ def claim(plan: "Plan") -> None:
         f"stopped by a limit ({plan.limit_hit or 'solver'}): gap {plan.gap:.3%}, asked {plan.asked_gap:.3%}"
     )
     raise LimitReachedError(message, hint="raise --time-limit or accept a larger --gap")
+
+
+def restored(run: Path, data_dir: Path | None, *, verbose: bool) -> "Plan":
+    """Plan of a run folder with facts and values."""
+    from dcsite.study import portfolio
+    from dcsite.study.runs import read_run
+
+    found = read_run(run)
+    _, evaluation = facts_of(found.scenario, data_dir, verbose=verbose)
+    plan = portfolio.restore(found, evaluation)
+    if plan.problem_digest != found.plan.problem_digest:
+        say("the data or the program changed since the run was written: solved again")
+    return plan
+
+
+def show_tables(tables: list[Any], lines: list[str], output_format: Format) -> None:
+    """Print tables with sentences on stdout."""
+    from dcsite.report.terminal import bullet, table_text
+
+    text = "".join(bullet(line, width()) for line in lines)
+    for table in tables:
+        if not table.empty:
+            text += f"\n{table.title}\n{table_text(table, width())}"
+    emit_result(tables, text, output_format, None)
+
+
+def why(
+    run: RunArgument,
+    time_limit: TimeOption = 60.0,
+    marginal_only: Annotated[
+        bool, typer.Option("--marginal-only", help="Only the linear program's worths, without solving again.")
+    ] = False,
+    output_format: FormatOption = Format.table,
+    data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Worth of each binding limit: at the margin for this set of sites, and by solving again one step on.
+
+    Example: dcsite why runs/portfolio
+    """
+    from dcsite.report.frames import frame_table
+    from dcsite.study import portfolio
+
+    plan = restored(run, data_dir, verbose=verbose)
+    found = portfolio.why(
+        plan, honest=not marginal_only, time_limit_s=time_limit, progress=say if verbose else None
+    )
+    tables = [
+        frame_table(found.table, "shadow_prices", "Worth of the binding limits"),
+        frame_table(found.close_calls, "close_calls", "Close calls: forcing a site in costs at least"),
+    ]
+    show_tables(tables, list(found.notes), output_format)
+
+
+def why_not(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Site id or an unambiguous part of it.")],
+    run: RunArgument,
+    time_limit: TimeOption = 120.0,
+    output_format: FormatOption = Format.table,
+    data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """What keeps a site out of a plan: the rule that dropped it, or its regret and entry price.
+
+    Example: dcsite why-not quincy runs/portfolio
+    """
+    import pandas as pd
+
+    from dcsite.report.frames import frame_table
+    from dcsite.study import portfolio
+
+    plan = restored(run, data_dir, verbose=verbose)
+    found = portfolio.why_not(plan, site, time_limit_s=time_limit, progress=say if verbose else None)
+    frame = pd.DataFrame(
+        [
+            {
+                "site_id": found.site_id,
+                "in_plan": found.in_plan,
+                "regret_low_usd_per_year": found.regret_low_usd_per_year,
+                "regret_high_usd_per_year": found.regret_high_usd_per_year,
+            }
+        ]
+    )
+    tables = [
+        frame_table(frame, "regret", "Cost of forcing it in"),
+        frame_table(found.entry, "entry", "What brings it in"),
+    ]
+    show_tables(tables, [*found.reasons, *found.notes], output_format)
+
+
+def diagnose(
+    scenario: ScenarioArgument,
+    time_limit: TimeOption = 60.0,
+    output_format: FormatOption = Format.table,
+    data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Say which limits clash and the cheapest repair, in natural units; exit code 3 when nothing fits.
+
+    Example: dcsite diagnose scenarios/portfolio.toml
+    """
+    import pandas as pd
+
+    from dcsite.cli.files import scenario_path
+    from dcsite.data.scenario_file import load_scenario
+    from dcsite.report.frames import frame_table
+    from dcsite.study import portfolio
+
+    asked = load_scenario(scenario_path(scenario))
+    _, evaluation = facts_of(asked, data_dir, verbose=verbose)
+    found = portfolio.diagnose(asked, evaluation, time_limit_s=time_limit, progress=say if verbose else None)
+    lines = [str(problem) for problem in found.arithmetic]
+    if found.feasible:
+        lines.append("a plan exists: no limit stands in the way")
+    if not found.repair.empty:
+        lines.append("the repair was " + ("checked by solving with it" if found.checked else "not checked"))
+    conflict = pd.DataFrame({"limit": list(found.conflict)})
+    title = "Limits that clash" + (" (each is needed for it)" if found.minimal else " (not proven minimal)")
+    tables = [
+        frame_table(conflict, "conflict", title),
+        frame_table(found.repair, "repair", "Cheapest repair"),
+        frame_table(found.coverage, "coverage", "Coverage that the best sites reach"),
+    ]
+    show_tables(tables, [*lines, *found.notes], output_format)
+    if not found.feasible:
+        raise typer.Exit(3)

@@ -126,9 +126,16 @@ class _Book:
         )
 
 
-def build(inputs: Inputs) -> tuple[Problem, Index]:
-    """Make the problem with every family that the scenario and its data call for (cuts and N-1 come later)."""
-    columns, index = make_columns(inputs)
+TIGHTENING: Final = ("strong_place", "block_open", "block_used", "least_blocks")
+"""Families that no plan needs: they only help the solver, and would be wrong once a limit is stretched."""
+
+
+def build(inputs: Inputs, *, loose: bool = False) -> tuple[Problem, Index]:
+    """Make the problem with every family that the scenario and its data call for (cuts and N-1 come later).
+
+    With ``loose`` no bound of a variable repeats a limit, so that limits can be stretched row by row.
+    """
+    columns, index = make_columns(inputs, loose=loose)
     count = len(columns)
     families = (
         demand_region,
@@ -176,7 +183,11 @@ def build(inputs: Inputs) -> tuple[Problem, Index]:
     )
     blocks = tuple(
         block
-        for block in (family(inputs, index, count) for family in families)
+        for block in (
+            family(inputs, index, count)
+            for family in families
+            if not (loose and family.__name__ in TIGHTENING)
+        )
         if block is not None and len(block)
     )
     cost, offset = objective(inputs, index, count, inputs.scenario.objective.kind)
@@ -204,7 +215,7 @@ def wants_blocks(inputs: Inputs) -> NDArray[np.bool_]:
     )
 
 
-def make_columns(inputs: Inputs) -> tuple[Columns, Index]:
+def make_columns(inputs: Inputs, *, loose: bool = False) -> tuple[Columns, Index]:
     """All variables of the model."""
     sites, loads, periods, halls, slots = shape_of(inputs)
     scenario = inputs.scenario
@@ -228,6 +239,8 @@ def make_columns(inputs: Inputs) -> tuple[Columns, Index]:
         inputs.hall_max_mw[inputs.slot_hall],
         np.minimum(inputs.grid_mw[inputs.slot_site] / peak, inputs.demand_mw[inputs.slot_workload]),
     )
+    if loose:
+        most = np.full_like(most, INF)
     all_slots = np.ones((slots, periods), dtype=bool)
     place = book.add("place", all_slots, upper=np.maximum(most, 0.0), axes=("slot", "period"))
     theta = inputs.survive[inputs.slot_workload] > 0
@@ -638,13 +651,16 @@ def block_min(inputs: Inputs, index: Index, count: int) -> Block | None:
 
 
 def block_room(inputs: Inputs) -> Floats:
-    """Most MW of a workload at a site: demand, halls together, and the connection, (S, W, P)."""
+    """Most MW of a workload at a site: demand, halls together, and the connection, (S, W, P).
+
+    Inputs of a loose model carry ``extra["grid_mw"]``, the connection that bounds may assume.
+    """
     sites, loads, periods, _, _ = shape_of(inputs)
     halls = np.zeros((sites, loads, periods))
     np.add.at(halls, (inputs.slot_site, inputs.slot_workload), inputs.hall_max_mw[inputs.slot_hall])
     least = np.full((sites, loads), INF)
     np.minimum.at(least, (inputs.slot_site, inputs.slot_workload), inputs.pue_peak)
-    connection = inputs.grid_mw[:, None, :] / least[:, :, None]
+    connection = np.asarray(inputs.extra.get("grid_mw", inputs.grid_mw))[:, None, :] / least[:, :, None]
     return np.asarray(np.minimum(np.minimum(halls, connection), inputs.demand_mw[None]))
 
 

@@ -88,6 +88,7 @@ def optimize(
     backend: str = "highs",
     start: Plan | None = None,
     progress: Callable[[str], None] | None = None,
+    budget: Budget | None = None,
 ) -> Plan:
     """Find the cheapest portfolio under the scenario's limits, with a proof of how cheap it could be at best.
 
@@ -103,6 +104,8 @@ def optimize(
         A plan to begin from.
     progress
         Called with a sentence at each step.
+    budget
+        Time and nodes shared with other solves; default: those of the scenario.
 
     Returns
     -------
@@ -125,11 +128,12 @@ def optimize(
         raise InfeasibleError(message, tuple(complaints))
     problem, index = model.build(inputs)
     say(f"{len(problem.columns):,} columns, {sum(len(block) for block in problem.blocks):,} rows")
-    seed = start.solution.x if start is not None and start.solution is not None else None
-    if seed is not None and len(seed) != len(problem.columns):
-        seed = None
+    base = problem
+    seed = None
+    if start is not None and start.solution is not None:
+        problem, seed = inherited(problem, start.solution)
     solution, outcome, nodes = solve_rounds(
-        problem, index, inputs, evaluation, backend=backend, start=seed, say=say
+        problem, index, inputs, evaluation, backend=backend, start=seed, say=say, budget=budget
     )
     if solution is None:
         if outcome.status == "infeasible":
@@ -141,7 +145,30 @@ def optimize(
         return empty_plan(scenario, evaluation, inputs, outcome, backend)
     solution = tidy(solution, inputs)
     plan = plan_of(solution, scenario, evaluation, outcome, backend, nodes)
-    return replace(plan, problem_digest=problem.digest())
+    return replace(plan, problem_digest=base.digest())
+
+
+def inherited(problem: Problem, old: Solution) -> tuple[Problem, Floats | None]:
+    """Begin from an earlier solution: its values, and its cuts where they are still true.
+
+    Cuts say ``f <= D_u y``; they hold again if the columns and the demand are the same.
+    """
+    count = len(problem.columns)
+    if len(old.x) < count or old.problem.columns.families[: len(problem.columns.families)] != (
+        problem.columns.families
+    ):
+        return problem, None
+    if not np.array_equal(old.problem.columns.first[: len(problem.columns.first)], problem.columns.first):
+        return problem, None
+    serve = problem.columns.families.index("serve")
+    of_serve = problem.columns.family == serve
+    old_upper = old.problem.columns.upper[:count]
+    same = np.array_equal(problem.columns.upper[of_serve], old_upper[of_serve])
+    blocks = [block for block in old.problem.blocks if block.family == "strong_arc"] if same else []
+    narrow = [
+        replace(block, matrix=block.matrix[:, :count]) for block in blocks if block.matrix.shape[1] >= count
+    ]
+    return problem.with_block(*narrow), old.x[:count]
 
 
 def with_scores(inputs: Inputs, evaluation: Evaluation) -> Inputs:
@@ -271,6 +298,13 @@ def priced_out(
     return problem.with_bounds(columns, 0.0, 0.0), len(columns)
 
 
+def cheapest(problem: Problem, plans: list[Floats | None]) -> Floats | None:
+    """The best of some plans that hold; None if none does."""
+    known = [settle(problem, x) for x in plans if x is not None]
+    costs = [(float(problem.columns.cost @ x), x) for x in known if x is not None]
+    return min(costs, key=lambda entry: entry[0])[1] if costs else None
+
+
 def solve_problem(
     problem: Problem,
     index: Index,
@@ -291,13 +325,18 @@ def solve_problem(
     reduced, worth = problem, math.inf
     if backend == "highs" and relaxed.column_dual is not None:
         prices = block_prices(inputs, index, relaxed.column_dual)
-        if start is None:
-            start = first_plan(problem, index, inputs, budget, relaxed, prices)
-        if start is not None:
-            settled = settle(problem, start)
-            start = settled
+        start = cheapest(
+            problem,
+            [
+                start,
+                first_plan(problem, index, inputs, budget, relaxed, prices),
+            ],
+        )
         if start is not None:
             worth = float(problem.columns.cost @ start + problem.offset)
+            if highs.relative_gap(worth, floor) <= gap:
+                say(f"first plan {worth:,.4f}, proved by the relaxation")
+                return problem, highs.Outcome("optimal", start, worth, floor - 1e-7 * abs(floor))
             reduced, closed = priced_out(problem, index, inputs, relaxed, prices, worth)
             say(f"first plan {worth:,.4f}; {closed:,} choices priced out")
     outcome = run_backend(reduced, budget.options(gap), backend, start)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dcsite.optimize import solve
+import numpy as np
+
+from dcsite.optimize import model, solve
+from dcsite.optimize.diagnose import diagnose
+from dcsite.optimize.explain import why, why_not
+from dcsite.optimize.inputs import build_inputs
+from dcsite.optimize.plan import Solution
 from dcsite.optimize.verify import verify
 
 if TYPE_CHECKING:
@@ -13,8 +19,9 @@ if TYPE_CHECKING:
     from dcsite.optimize.plan import Plan
     from dcsite.physics.evaluation import Evaluation
     from dcsite.spec.scenario import Scenario
+    from dcsite.study.runs import Run
 
-__all__ = ["optimize", "verify", "with_solver"]
+__all__ = ["diagnose", "optimize", "restore", "verify", "why", "why_not", "with_solver"]
 
 
 def with_solver(scenario: Scenario, **changes: Any) -> Scenario:  # noqa: ANN401  (values of [solver])
@@ -68,3 +75,23 @@ def optimize(
     """
     asked = with_solver(scenario, **solver)
     return solve.optimize(asked, evaluation, backend=backend, start=start, progress=progress)
+
+
+def restore(run: Run, evaluation: Evaluation) -> Plan:
+    """Give a plan that was read from a run folder its facts and values back.
+
+    The values of the folder are used where today's facts make the very same model; otherwise, or where
+    zones may fail, the scenario is solved again.
+    """
+    from dataclasses import replace
+
+    inputs = solve.with_scores(build_inputs(run.scenario, evaluation), evaluation)
+    problem, index = model.build(inputs)
+    same = problem.digest() == run.plan.problem_digest and run.values
+    if not same or run.scenario.limits.n_minus_1 is not None:
+        return optimize(run.scenario, evaluation)
+    x = np.zeros(len(problem.columns))
+    for column, value in run.values.items():
+        x[column] = value
+    bound = run.plan.goal_bound / solve.GOAL_STEP[run.plan.goal]
+    return replace(run.plan, evaluation=evaluation, solution=Solution(inputs, problem, index, x, bound))

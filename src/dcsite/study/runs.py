@@ -277,7 +277,7 @@ def read_run(folder: str | Path, tables: Any = None) -> Run:  # noqa: ANN401
         raise DataError(message, hint="dcsite optimize SCENARIO --out RUN writes one")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{path}: not valid JSON ({error})"
         raise DataError(message) from error
     if not isinstance(manifest, dict) or manifest.get("schema") != RUN_SCHEMA:

@@ -1,0 +1,742 @@
+"""What a plan's limits are worth, and what it would take for a site to enter.
+
+Worths are given twice: *marginal*, from the linear program with the whole numbers fixed ("for this set of
+sites"), on both sides of a kink; and *honest*, by moving the limit one step and solving again. Both runs of an
+honest worth have a plan and a bound, so it is an interval, and an interval that contains zero says so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from dcsite.errors import InfeasibleError, ScenarioError, UsageError
+from dcsite.optimize import highs, model, solve
+from dcsite.optimize.inputs import M, build_inputs, site_number
+from dcsite.spec.scenario import Scenario
+from dcsite.units import HOURS_PER_YEAR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dcsite.optimize.inputs import Inputs
+    from dcsite.optimize.plan import Plan, Solution
+    from dcsite.optimize.problem import Block
+    from dcsite.physics.evaluation import Evaluation
+
+WHY: Final = (
+    "family",
+    "label",
+    "limit",
+    "unit",
+    "marginal_usd_per_unit",
+    "left_usd_per_unit",
+    "right_usd_per_unit",
+    "holds_from",
+    "holds_to",
+    "step",
+    "honest_low_usd_per_year",
+    "honest_high_usd_per_year",
+    "words",
+)
+CLOSE: Final = ("site_id", "workload", "regret_at_least_usd_per_year")
+NEVER: Final = ("used_low", "used_high", "hall", "hall_max", "strong_place", "strong_arc", "block_max")
+ENTRY_ROUNDS: Final = 8
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One limit as a user states it: where its row stands, its unit, and how to move it.
+
+    Attributes
+    ----------
+    unit, per_row
+        Natural unit, and how far the row's bound moves for one of it.
+    limit, step
+        Value in force and one honest step, in the natural unit (negative where less is looser).
+    move
+        Gives the scenario with the limit at another value; None where no key moves it.
+    """
+
+    family: str
+    label: str
+    unit: str
+    limit: float
+    step: float
+    block: Block | None
+    row: int
+    per_row: float
+    move: Callable[[float], Scenario] | None
+
+
+@dataclass(frozen=True)
+class Why:
+    """Worth of each binding limit, and the sites that nearly came in."""
+
+    table: pd.DataFrame
+    close_calls: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WhyNot:
+    """What keeps a site out.
+
+    Attributes
+    ----------
+    reasons
+        Why it was dropped before the model was built, if it was.
+    regret_low_usd_per_year, regret_high_usd_per_year
+        Cost of forcing it in.
+    entry
+        One row per lever that was searched: value now, value at which the site enters.
+    """
+
+    site_id: str
+    in_plan: bool
+    reasons: tuple[str, ...]
+    regret_low_usd_per_year: float
+    regret_high_usd_per_year: float
+    entry: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+def edited(scenario: Scenario, change: Callable[[dict[str, Any]], None]) -> Scenario:
+    """The scenario after a change of its raw form, validated again."""
+    raw = scenario.model_dump(exclude_unset=True)
+    change(raw)
+    return Scenario.model_validate(raw)
+
+
+def with_limit(scenario: Scenario, **limits: Any) -> Scenario:  # noqa: ANN401  (values of [limits])
+    """The scenario with other portfolio limits."""
+    return edited(scenario, lambda raw: raw.update(limits={**raw.get("limits", {}), **limits}))
+
+
+def with_load(scenario: Scenario, name: str, **keys: Any) -> Scenario:  # noqa: ANN401
+    """The scenario with other keys of one workload."""
+
+    def change(raw: dict[str, Any]) -> None:
+        raw["workloads"] = [{**load, **keys} if load["name"] == name else load for load in raw["workloads"]]
+
+    return edited(scenario, change)
+
+
+def with_site(scenario: Scenario, site_id: str, **keys: Any) -> Scenario:  # noqa: ANN401
+    """The scenario with another override of one site."""
+
+    def change(raw: dict[str, Any]) -> None:
+        sites = dict(raw.get("sites", {}))
+        known = [dict(entry) for entry in sites.get("override", ())]
+        for entry in known:
+            if entry["id"] == site_id:
+                entry.update(keys)
+                break
+        else:
+            known.append({"id": site_id, **keys})
+        sites["override"] = known
+        raw["sites"] = sites
+
+    return edited(scenario, change)
+
+
+def with_required(scenario: Scenario, site_id: str) -> Scenario:
+    """The scenario with one more required site."""
+
+    def change(raw: dict[str, Any]) -> None:
+        sites = dict(raw.get("sites", {}))
+        sites["require"] = sorted({*sites.get("require", ()), site_id})
+        raw["sites"] = sites
+
+    return edited(scenario, change)
+
+
+def facts_with_site(evaluation: Evaluation, site_id: str, **columns: float) -> Evaluation:
+    """The facts with other limits of one site (grid, land, water), which are columns of the sites."""
+    sites = evaluation.sites.copy()
+    for name, value in columns.items():
+        sites.loc[site_id, name] = value
+    return replace(evaluation, sites=sites)
+
+
+def _facts(plan: Plan) -> tuple[Evaluation, Solution]:
+    if plan.evaluation is None or plan.solution is None:
+        message = "the plan carries neither facts nor values; restore it first"
+        raise ValueError(message)
+    return plan.evaluation, plan.solution
+
+
+# --- levers -----------------------------------------------------------------------------------------------
+
+
+def levers(plan: Plan) -> list[Lever]:
+    """The binding limits of a plan, as a user states them."""
+    _, solution = _facts(plan)
+    inputs, problem, x = solution.inputs, solution.problem, solution.x
+    found: list[Lever] = []
+    for block in problem.blocks:
+        make = _MAKERS.get(block.family)
+        if make is None:
+            continue
+        activity = block.matrix @ x
+        size = np.maximum(1.0, np.maximum(np.abs(np.nan_to_num(block.lower, posinf=0, neginf=0)), 1.0))
+        near = np.minimum(np.abs(activity - block.lower), np.abs(block.upper - activity)) <= 1e-5 * size
+        for row in np.flatnonzero(near):
+            lever = make(plan, inputs, block, int(row))
+            if lever is not None:
+                found.append(lever)
+    return found + _latency_levers(plan, inputs)
+
+
+def _axis(block: Block, row: int, name: str) -> int:
+    return int(block.labels.axes[name][row])
+
+
+def _words(inputs: Inputs, block: Block, row: int) -> str:
+    label = block.labels.text("", row, inputs.names)
+    return label.removeprefix("[").removesuffix("]")
+
+
+def _grid_lever(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | None:
+    site = inputs.site_ids[_axis(block, row, "site")]
+    _, solution = _facts(plan)
+    if solution.x[solution.index.used[_axis(block, row, "site"), _axis(block, row, "period")]] < 0.5:
+        return None  # the worth of a MW at a closed site would leave out what opening it costs
+    limit = float(inputs.grid_mw[_axis(block, row, "site"), _axis(block, row, "period")])
+    step = max(1.0, 0.01 * limit)
+    return Lever(
+        "grid",
+        _words(inputs, block, row),
+        "MW",
+        limit,
+        step,
+        block,
+        row,
+        1.0,
+        _site_move(plan, site, "grid_mw"),
+    )
+
+
+def _site_move(plan: Plan, site: str, key: str) -> Callable[[float], Scenario] | None:
+    if inputs_periods(plan) > 1 and key == "grid_mw":
+        return None
+    return lambda value: with_site(plan.scenario, site, **{key: value})
+
+
+def inputs_periods(plan: Plan) -> int:
+    """How many periods the plan has."""
+    return max(1, len(plan.scenario.periods))
+
+
+def _site_lever(key: str, column: str) -> Callable[[Plan, Inputs, Block, int], Lever | None]:
+    def make(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | None:
+        site = inputs.site_ids[_axis(block, row, "site")]
+        limit = float(inputs.sites.loc[site, column])
+        _, solution = _facts(plan)
+        if solution.x[solution.index.used[_axis(block, row, "site"), -1]] < 0.5:
+            return None
+        step = max(1.0, 0.01 * limit)
+        move = _site_move(plan, site, key)
+        return Lever(
+            block.family,
+            _words(inputs, block, row),
+            block.unit,
+            limit,
+            step,
+            block,
+            row,
+            1.0 / block.step,
+            move,
+        )
+
+    return make
+
+
+def _limit_lever(
+    key: str, unit: str, *, least: float = 0.0, ratio: float = 0.01
+) -> Callable[[Plan, Inputs, Block, int], Lever | None]:
+    def make(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | None:
+        limit = getattr(plan.scenario.limits, key)
+        if limit is None:
+            return None
+        step = max(least, ratio * float(limit))
+        per_row = 1.0 / block.step
+        if key == "carbon_kg_per_mwh":
+            _, solution = _facts(plan)
+            one = np.zeros(len(inputs.period_start))
+            one[_axis(block, row, "period")] = 1.0
+            energy = model.energy_vector(inputs, solution.index, len(solution.problem.columns), one)
+            per_row = float(energy @ solution.x) * 1e-3
+        return Lever(
+            block.family,
+            _words(inputs, block, row),
+            unit,
+            float(limit),
+            step,
+            block,
+            row,
+            per_row,
+            lambda value: with_limit(plan.scenario, **{key: round(value) if unit == "sites" else value}),
+        )
+
+    return make
+
+
+def _load_lever(
+    key: str, unit: str, step: float, sign: float
+) -> Callable[[Plan, Inputs, Block, int], Lever | None]:
+    def make(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | None:
+        w = _axis(block, row, "workload")
+        load = inputs.workloads[w]
+        value = getattr(load, key)
+        if not value:
+            return None
+        demand = float(inputs.demand_mw[w, _axis(block, row, "period")])
+        per_row = {"coverage": -demand, "mean_rtt_ms": demand, "it_mw": 1.0}.get(key, 1.0)
+        if key == "it_mw" and load.it_mw_by_year:
+            return None
+        if key == "coverage" and load.coverage >= 1:
+            return None
+        return Lever(
+            block.family if key != "min_block_mw" else "block_min",
+            _words(inputs, block, row),
+            unit,
+            float(value),
+            sign * step,
+            block,
+            row,
+            per_row,
+            lambda new: with_load(plan.scenario, load.name, **{key: round(new) if unit == "sites" else new}),
+        )
+
+    return make
+
+
+def _block_lever(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | None:
+    _, solution = _facts(plan)
+    s, w, p = (_axis(block, row, name) for name in ("site", "workload", "period"))
+    if solution.x[solution.index.block_on[s, w, p]] < 0.5:
+        return None
+    load = inputs.workloads[w]
+    if load.min_block_mw <= 0:
+        return None
+    step = -max(1.0, 0.01 * load.min_block_mw)
+    return Lever(
+        "block_min",
+        _words(inputs, block, row),
+        "MW",
+        load.min_block_mw,
+        step,
+        block,
+        row,
+        1.0,
+        lambda value: with_load(plan.scenario, load.name, min_block_mw=max(0.0, value)),
+    )
+
+
+_MAKERS: Final[dict[str, Callable[[Plan, Inputs, Block, int], Lever | None]]] = {
+    "grid": _grid_lever,
+    "land": _site_lever("land_m2", "land_m2"),
+    "water_site": _site_lever("water_m3_per_year", "water_m3_per_year"),
+    "water_hour": _site_lever("water_m3_per_hour", "water_m3_per_hour"),
+    "sites_max": _limit_lever("max_sites", "sites", least=1.0, ratio=0.0),
+    "budget": _limit_lever("budget_usd", "USD"),
+    "carbon_cap": _limit_lever("carbon_t_per_year", "t/year", least=1.0),
+    "carbon_intensity": _limit_lever("carbon_kg_per_mwh", "kg/MWh", least=1.0),
+    "coverage": _load_lever("coverage", "ratio", 0.01, -1.0),
+    "latency_mean": _load_lever("mean_rtt_ms", "ms", 1.0, 1.0),
+    "demand_total": _load_lever("it_mw", "MW", 1.0, 1.0),
+    "workload_sites": _load_lever("max_sites", "sites", 1.0, 1.0),
+    "block_min": _block_lever,
+}
+
+
+def _latency_levers(plan: Plan, inputs: Inputs) -> list[Lever]:
+    """The RTT limits: they have no row, so only an honest step."""
+    found = []
+    for w in np.flatnonzero(inputs.has_arcs):
+        load = inputs.workloads[w]
+        for key in ("max_rtt_ms", "hard_rtt_ms"):
+            value = getattr(load, key)
+            if value is None:
+                continue
+            step = max(1.0, 0.01 * float(value))
+
+            def move(new: float, name: str = load.name, key: str = key) -> Scenario:
+                return with_load(plan.scenario, name, **{key: new})
+
+            found.append(Lever(key, load.name, "ms", float(value), step, None, -1, 0.0, move))
+    return found
+
+
+# --- why --------------------------------------------------------------------------------------------------
+
+
+def why(
+    plan: Plan,
+    *,
+    honest: bool = True,
+    time_limit_s: float | None = 60.0,
+    progress: Callable[[str], None] | None = None,
+) -> Why:
+    """What each binding limit is worth: marginal for this set of sites, and by solving again.
+
+    Parameters
+    ----------
+    plan
+        A plan with its facts and values.
+    honest
+        Solve again for each limit, the dearest first, while the time lasts.
+    time_limit_s
+        Wall time for the honest part.
+    """
+    evaluation, solution = _facts(plan)
+    say = progress or (lambda _: None)
+    known = levers(plan)
+    rows = _marginal(solution, known)
+    order = sorted(
+        range(len(known)), key=lambda i: (-abs(rows[i]["marginal_usd_per_unit"] * known[i].step), i)
+    )
+    order = [i for i in order if known[i].block is None or known[i].unit == "sites"] + [
+        i for i in order if known[i].block is not None and known[i].unit != "sites"
+    ]
+    budget = solve.Budget(time_limit_s, plan.scenario.solver.node_limit)
+    notes: list[str] = []
+    late = 0
+    for i in order:
+        lever = known[i]
+        if not honest or lever.move is None:
+            rows[i]["words"] = "" if lever.move is not None else "no key of the scenario moves it alone"
+            continue
+        left = budget.left()
+        if left is not None and left <= 1.0:
+            late += 1
+            rows[i]["words"] = "not solved again: time"
+            continue
+        say(f"{lever.family} {lever.label}: {lever.limit:g} -> {lever.limit + lever.step:g} {lever.unit}")
+        rows[i] |= _honest(plan, evaluation, lever, budget)
+    if late:
+        notes.append(f"{late} limits were not solved again within {time_limit_s:g} s; --time-limit raises it")
+    table = pd.DataFrame([{name: row[name] for name in WHY} for row in rows], columns=list(WHY))
+    return Why(table, close_calls(solution), tuple(notes))
+
+
+def _marginal(solution: Solution, known: list[Lever]) -> list[dict[str, Any]]:
+    """Duals, one-sided worths and ranges of the rows in the fixed linear program.
+
+    Cuts are left out: they are tight beside the limits and would share their worth.
+    """
+    problem = solution.problem.without("strong_arc").without("least_blocks")
+    first: dict[int, int] = {}
+    start = 0
+    by_family = {id(block): block for block in solution.problem.blocks}
+    for block in problem.blocks:
+        first[id(block)] = start
+        start += len(block)
+    assert set(first) <= set(by_family)
+    arrays = highs.fixed(problem.arrays(), solution.x)
+    rows: list[dict[str, Any]] = []
+    with highs.Session(arrays) as session:
+        base = session.solve()
+        ranges = session.ranging() if base.status == "optimal" else None
+        for lever in known:
+            entry: dict[str, Any] = dict.fromkeys(WHY, math.nan)
+            entry |= {
+                "family": lever.family,
+                "label": lever.label,
+                "limit": lever.limit,
+                "unit": lever.unit,
+                "step": lever.step,
+                "words": "",
+            }
+            rows.append(entry)
+            if lever.block is None or base.row_dual is None or lever.unit == "sites":
+                continue
+            row = first[id(lever.block)] + lever.row
+            low, high = float(arrays.row_lower[row]), float(arrays.row_upper[row])
+            entry["marginal_usd_per_unit"] = float(base.row_dual[row]) * lever.per_row * M
+            move = 1e-4 * max(abs(lever.limit), 1.0) if lever.unit != "ratio" else 1e-4
+            for side, sign in (("left_usd_per_unit", -1.0), ("right_usd_per_unit", 1.0)):
+                shift = sign * move * lever.per_row
+                session.set_rows([row], [low + shift], [high + shift])
+                moved = session.solve()
+                if moved.status == "optimal":
+                    entry[side] = (moved.objective - base.objective) / (sign * move) * M
+            session.set_rows([row], [low], [high])
+            if ranges is not None and lever.per_row != 0:
+                at = high if math.isfinite(high) else low
+                ends = sorted(
+                    lever.limit + (float(end) - at) / lever.per_row
+                    for end in (ranges.low[row], ranges.high[row])
+                )
+                entry["holds_from"], entry["holds_to"] = (
+                    value if math.isfinite(value) and abs(value) < 1e15 else math.nan for value in ends
+                )
+    return rows
+
+
+def _honest(plan: Plan, evaluation: Evaluation, lever: Lever, budget: solve.Budget) -> dict[str, Any]:
+    """Solve again with the limit one step on; the worth lies between the bounds of both runs."""
+    assert lever.move is not None
+    value = lever.limit + lever.step
+    try:
+        asked = lever.move(value)
+    except ValueError:
+        return {"words": "the step leaves the allowed range"}
+    facts = evaluation
+    if lever.family in ("grid", "land", "water_site", "water_hour"):
+        column = {"grid": "grid_mw", "land": "land_m2", "water_site": "water_m3_per_year"}
+        site = lever.label.split(",")[0]
+        facts = facts_with_site(evaluation, site, **{column.get(lever.family, "water_m3_per_hour"): value})
+    share = solve.Budget(
+        min(budget.left() or math.inf, 60.0) if budget.time_limit_s else None, budget.node_limit
+    )
+    try:
+        again = solve.optimize(asked, facts, start=plan, budget=share)
+    except InfeasibleError:
+        return {"words": "no plan with the limit moved"}
+    if not math.isfinite(again.goal_value):
+        return {"words": "no plan in time"}
+    low = again.goal_bound - plan.goal_value
+    high = again.goal_value - plan.goal_bound
+    words = ""
+    if low <= 0.0 <= high:
+        words = f"not distinguishable from zero at gap {max(plan.gap, again.gap):.2%}"
+    # A looser limit never costs more: the interval ends at zero whatever the gaps say.
+    if lever.family not in ("demand_total",):
+        high = min(high, 0.0)
+        words = words if low < 0 else "free"
+    if words.startswith("not") and low < 0:
+        words = f"saves at most {-low / M:,.2f} M USD/year; {words}"
+    return {
+        "honest_low_usd_per_year": low,
+        "honest_high_usd_per_year": high,
+        "words": words or f"{(low + high) / 2 / M:+,.2f} M USD/year for {lever.step:+g} {lever.unit}",
+    }
+
+
+def close_calls(solution: Solution, count: int = 8) -> pd.DataFrame:
+    """Unused sites with the least regret that the relaxation proves: it cannot be smaller than this."""
+    inputs, index = solution.inputs, solution.index
+    relaxed = highs.solve(solution.problem.arrays(), relaxed=True)
+    if relaxed.column_dual is None:
+        return pd.DataFrame(columns=list(CLOSE))
+    prices = solve.block_prices(inputs, index, relaxed.column_dual).min(axis=2)
+    now = float(solution.problem.columns.cost @ solution.x)
+    used = solution.x[index.used].max(axis=1) > 0.5
+    rows = []
+    for w, load in enumerate(inputs.workloads):
+        for s in np.flatnonzero(~used & np.isfinite(prices[:, w])):
+            least = max(0.0, relaxed.objective + float(prices[s, w]) - now)
+            rows.append((inputs.site_ids[s], load.name, least * M))
+    frame = pd.DataFrame(rows, columns=list(CLOSE))
+    return (
+        frame.sort_values(["regret_at_least_usd_per_year", "site_id"], kind="stable")
+        .drop_duplicates("site_id")
+        .head(count)
+        .reset_index(drop=True)
+    )
+
+
+# --- why not ----------------------------------------------------------------------------------------------
+
+ENTRY: Final = ("lever", "unit", "now", "enters_at", "words")
+
+
+def why_not(
+    plan: Plan,
+    site: str,
+    *,
+    time_limit_s: float | None = 120.0,
+    progress: Callable[[str], None] | None = None,
+) -> WhyNot:
+    """What keeps a site out of a plan: the rule that dropped it, the regret of forcing it in, its entry price.
+
+    Parameters
+    ----------
+    plan
+        A plan with its facts and values.
+    site
+        Site id or an unambiguous part of it.
+    time_limit_s
+        Wall time for all solves.
+
+    Raises
+    ------
+    UsageError
+        If the site is no candidate.
+    """
+    evaluation, solution = _facts(plan)
+    say = progress or (lambda _: None)
+    try:
+        number = site_number(solution.inputs.site_ids, site)
+    except ScenarioError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    name = solution.inputs.site_ids[number]
+    own = solution.inputs.dropped[solution.inputs.dropped["site_id"] == name]
+    reasons = tuple(
+        dict.fromkeys(
+            f"{row.rule}{f' ({row.workload})' if row.workload else ''}: {row.reason}"
+            for row in own[own["rule"] != "dominated"].itertuples()
+        )
+    )
+    nothing = pd.DataFrame(columns=list(ENTRY))
+    if name in plan.sites:
+        return WhyNot(
+            name,
+            in_plan=True,
+            reasons=(),
+            regret_low_usd_per_year=0.0,
+            regret_high_usd_per_year=0.0,
+            entry=nothing,
+            notes=("it is in the plan",),
+        )
+    eligible = model.eligible_sites(solution.inputs)[number]
+    if not eligible.any():
+        return WhyNot(name, False, reasons or ("no load may stand there",), math.inf, math.inf, nothing)
+    budget = solve.Budget(time_limit_s, plan.scenario.solver.node_limit)
+    say(f"forcing {name} in")
+    forced_scenario = with_required(plan.scenario, name)
+    try:
+        forced = solve.optimize(forced_scenario, evaluation, start=plan, budget=budget)
+    except InfeasibleError as error:
+        notes = tuple(str(problem) for problem in error.problems) or (error.message,)
+        return WhyNot(name, False, reasons, math.inf, math.inf, nothing, ("no plan holds with it", *notes))
+    if forced.solution is None:
+        return WhyNot(name, False, reasons, math.nan, math.nan, nothing, ("no plan with it in time",))
+    low = max(0.0, forced.goal_bound - plan.goal_value)
+    high = forced.goal_value - plan.goal_bound
+    rows, notes_ = [], []
+    if plan.goal in ("cost", "npv"):
+        row, note = _entry_price(plan, forced, number, budget, say)
+        rows.append(row)
+        notes_ += note
+        rows += _entry_grid(plan, evaluation, name, number, budget, say)
+    return WhyNot(name, False, reasons, low, high, pd.DataFrame(rows, columns=list(ENTRY)), tuple(notes_))
+
+
+def _prices(inputs: Inputs, evaluation: Evaluation, number: int) -> tuple[float, Any, Any]:
+    """Energy price of a site now, its firm slots, and their facility energy per MW. [USD/MWh, -, MWh/MW-year]"""
+    site = inputs.site_ids[number]
+    facts = evaluation.facts
+    own = np.flatnonzero((inputs.slot_site == number) & (inputs.interruptible == 0))
+    energy = np.zeros(len(own))
+    price = math.nan
+    for i, n in enumerate(own):
+        load = inputs.workloads[inputs.slot_workload[n]]
+        technology = inputs.technologies[inputs.slot_technology[n]]
+        row = facts[
+            (facts["site_id"] == site)
+            & (facts["workload"] == load.name)
+            & (facts["technology"] == technology)
+        ].iloc[0]
+        profile = inputs.profiles[inputs.slot_workload[n]]
+        energy[i] = HOURS_PER_YEAR * profile.load_factor * float(row["pue"])
+        name = "energy_usd_per_mwh" if "energy_usd_per_mwh" in facts else "price_usd_per_mwh"
+        price = float(row[name])
+    return price, own, energy
+
+
+def _entry_price(
+    plan: Plan, forced: Plan, number: int, budget: solve.Budget, say: Callable[[str], None]
+) -> tuple[dict[str, Any], list[str]]:
+    """Energy price at which the site enters: Z(t) is concave and rising in t, so Newton ends in a few solves."""
+    evaluation, _ = _facts(plan)
+    assert forced.solution is not None
+    inputs = forced.solution.inputs
+    now, own, energy = _prices(inputs, evaluation, number)
+    row: dict[str, Any] = {"lever": "energy price", "unit": "USD/MWh", "now": now, "enters_at": math.nan}
+    if not len(own):
+        return row | {"words": "only interruptible load may stand there"}, []
+    target = plan.goal_value
+    price, solution = now, forced.solution
+    best_cost = forced.goal_value
+    converged = False
+    for _ in range(ENTRY_ROUNDS):
+        place = solution.x[solution.index.place[own]]
+        used = float(((place * inputs.weight) * energy[:, None]).sum())
+        if used <= 1e-6:
+            return row | {"words": "its firm part carries nothing when it is forced in"}, []
+        rest = best_cost - price * used
+        following = (target - rest) / used
+        if abs(following - price) <= 0.01:
+            converged = True
+            price = following
+            break
+        price = following
+        if price < -50.0:
+            return row | {"words": "no price brings it in"}, []
+        left = budget.left()
+        if left is not None and left <= 0.5:
+            break
+        say(f"energy price {price:.2f} USD/MWh")
+        slots = np.zeros_like(inputs.operating["power"])
+        slots[own] = (price - now) * energy[:, None] / M
+        shifted = replace(inputs, operating={**inputs.operating, "power": inputs.operating["power"] + slots})
+        again = _solve_inputs(shifted, evaluation, solution, budget)
+        if again is None:
+            break
+        solution = again
+        best_cost = float(solution.problem.columns.cost @ solution.x) * M
+    words = f"enters below {price:.2f} USD/MWh ({price - now:+.2f})"
+    if price < 0:
+        words = f"no price brings it in (it would have to be {price:.2f})"
+    if not converged:
+        words += "; not settled in time"
+    notes = [f"entry values hold within the gap of {max(plan.gap, forced.gap):.2%} of the plans"]
+    return row | {"enters_at": price, "words": words}, notes
+
+
+def _solve_inputs(
+    inputs: Inputs, evaluation: Evaluation, near: Solution, budget: solve.Budget
+) -> Solution | None:
+    problem, index = model.build(inputs)
+    problem, seed = solve.inherited(problem, near)
+    found, _, _ = solve.solve_rounds(problem, index, inputs, evaluation, start=seed, budget=budget)
+    return found
+
+
+def _entry_grid(
+    plan: Plan,
+    evaluation: Evaluation,
+    name: str,
+    number: int,
+    budget: solve.Budget,
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Least facility MW with which the site pays: cost at most the plan's, its own row as the objective."""
+    left = budget.left()
+    now = float(evaluation.sites.loc[name, "grid_mw"])
+    row: dict[str, Any] = {"lever": "grid_mw", "unit": "MW", "now": now, "enters_at": math.nan}
+    if left is not None and left <= 1.0:
+        return [row | {"words": "not solved: time"}]
+    if inputs_periods(plan) > 1:
+        return []
+    say(f"least connection of {name}")
+    wide = now + 3.0 * float(sum(load.it_mw or 0.0 for load in plan.scenario.workloads))
+    facts = facts_with_site(evaluation, name, grid_mw=wide)
+    asked = with_required(with_site(plan.scenario, name, grid_mw=wide), name)
+    inputs = build_inputs(asked, facts)
+    problem, index = model.build(inputs)
+    count = len(problem.columns)
+    cap = solve.cap_row(problem, problem.columns.cost, plan.goal_value / M * (1 + solve.TIE))
+    vector = np.zeros(count)
+    own = np.flatnonzero(inputs.slot_site == number)
+    for n in own:
+        vector[index.place[n]] += inputs.pue_peak[n]
+    options = replace(budget.options(1e-3), absolute_gap=0.5)
+    outcome = highs.solve(problem.with_block(cap).with_cost(vector).arrays(), options)
+    if outcome.status == "infeasible":
+        return [row | {"words": "no connection, however large, brings it in at this cost"}]
+    if outcome.x is None:
+        return [row | {"words": "no answer in time"}]
+    if outcome.objective <= now:
+        return [row | {"words": "its connection is not what keeps it out"}]
+    return [
+        row
+        | {"enters_at": outcome.objective, "words": f"needs {outcome.objective - now:,.1f} MW more to pay"}
+    ]
