@@ -42,6 +42,7 @@ PARENT_REACH = 1.6
 """Children of an H3 cell have their centers within this many average edges of its center."""
 
 MAX_LINE = 1_000_000
+MAX_NAME = 200
 SHOWN = 8
 GRIDS = ("us-counties", "admin1")
 GEO_SUFFIXES = (".gpkg", ".geojson", ".json")
@@ -235,6 +236,22 @@ def file_source(path: Path, folder: Path) -> Source:
     return Source(f"{count:,} cells of {path}", payload, tiles, math.inf, land_only=False)
 
 
+def plain_number(text: str) -> float | None:
+    """A number as programs write it, None for anything else (digits of other scripts, ``4_7``).
+
+    Examples
+    --------
+    >>> plain_number(" -4.5e1"), plain_number("4_7"), plain_number("٤")
+    (-45.0, None, None)
+    """
+    if not text.isascii() or "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 Points = tuple["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.str_] | None"]
 
 
@@ -250,6 +267,10 @@ def _csv_points(path: Path) -> Points:
             reader = csv.reader(handle)
             header = [name.strip().lower() for name in next(reader, [])]
             missing = [name for name in ("lat", "lon") if name not in header]
+            if len(set(header)) < len(header):
+                double = next(name for name in header if header.count(name) > 1)
+                message = f"{path}: column '{double}' stands twice in the header"
+                raise DataError(message)
             if missing:
                 message = f"{path}: no column {' and no column '.join(missing)}"
                 raise DataError(message, hint="the first line names the columns: lat,lon[,cell_id]")

@@ -325,6 +325,8 @@ def _plan_record(scenario: Scenario, evaluation: Any) -> dict[str, Any]:  # noqa
     except DcsiteError as error:
         return {**_refusal(error), "sites": {}, "placements": []}
     placements = plan.placements
+    if len(placements):  # of several periods the last, when all is built
+        placements = placements[placements["period"] == placements["period"].max()]
     mw = placements.groupby("site_id")["it_mw"].sum() if len(placements) else pd.Series(dtype=float)
     return {
         "status": str(plan.status),
@@ -357,7 +359,7 @@ def read_sweep(folder: Path | str) -> Sweep:
     """
     path = Path(folder)
     manifest = read_manifest(path)
-    if manifest.get("kind") != "sweep":
+    if manifest.get("kind") != "sweep" or not {"axes", "tasks", "kept"} <= set(manifest):
         message = f"{path}: not the run of a sweep"
         raise UsageError(message)
     names = tuple(str(axis["name"]) for axis in manifest["axes"])

@@ -153,7 +153,7 @@ def _show(found: "Sweep", output_format: Format, top: int) -> None:
         return
     parts = []
     if len(found.runs):
-        columns = ["name", "workload", "winner_site_id", "score", "second_site_id", "lead"]
+        columns = [*found.axes, "workload", "winner_site_id", "score", "second_site_id", "lead"]
         columns += [
             name
             for name in ("plan_status", "plan_objective_usd_per_year", "plan_sites")

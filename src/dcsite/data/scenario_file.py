@@ -34,7 +34,7 @@ def load_scenario(path: str | Path) -> Scenario:
         if size > MAX_SCENARIO_BYTES:
             message = f"{file}: {size} bytes is too large for a scenario (limit {MAX_SCENARIO_BYTES})"
             raise ScenarioError(message)
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+        raw = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         near = difflib.get_close_matches(file.name, [p.name for p in file.parent.glob("*.toml")], n=1)
         message = f"{file}: no such file"
@@ -52,6 +52,9 @@ def load_scenario(path: str | Path) -> Scenario:
         ) from None
     except RecursionError:
         message = f"{file}: nested too deeply to be a scenario"
+        raise ScenarioError(message) from None
+    except ValueError as error:  # a number of thousands of digits
+        message = f"{file}: holds a value that cannot be read: {error}"
         raise ScenarioError(message) from None
     except OSError as error:
         message = f"{file}: cannot be read ({error.strerror or error})"
@@ -165,7 +168,7 @@ def load_profiles(tables: Tables, scenario: Scenario | None = None) -> dict[str,
             except ValidationError as error:
                 message = f"{path}: not a valid profile"
                 raise DataError(message, problems_of(error, Profile)) from None
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            except (ValueError, RecursionError, OSError) as error:
                 message = f"{path}: not readable as a profile: {error}"
                 raise DataError(message) from None
             profiles[profile.name] = profile
