@@ -228,7 +228,20 @@ def why(
         plan, honest=not marginal_only, time_limit_s=time_limit, progress=say if verbose else None
     )
     tables = [
-        frame_table(found.table, "shadow_prices", "Worth of the binding limits"),
+        frame_table(
+            found.table,
+            "shadow_prices",
+            "Worth of the binding limits (USD a year per unit at the margin; then solved again)",
+            hidden=(
+                "left_usd_per_unit",
+                "right_usd_per_unit",
+                "holds_from",
+                "holds_to",
+                "step",
+                "honest_low_usd_per_year",
+                "honest_high_usd_per_year",
+            ),
+        ),
         frame_table(found.close_calls, "close_calls", "Close calls: forcing a site in costs at least"),
     ]
     show_tables(tables, list(found.notes), output_format)
@@ -297,10 +310,11 @@ def diagnose(
     if not found.repair.empty:
         lines.append("the repair was " + ("checked by solving with it" if found.checked else "not checked"))
     conflict = pd.DataFrame({"limit": list(found.conflict)})
+    repair_title = "A repair" if found.notes else "Cheapest repair"
     title = "Limits that clash" + (" (each is needed for it)" if found.minimal else " (not proven minimal)")
     tables = [
         frame_table(conflict, "conflict", title),
-        frame_table(found.repair, "repair", "Cheapest repair"),
+        frame_table(found.repair, "repair", repair_title),
         frame_table(found.coverage, "coverage", "Coverage that the best sites reach"),
     ]
     show_tables(tables, [*lines, *found.notes], output_format)

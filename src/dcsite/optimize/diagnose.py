@@ -151,8 +151,12 @@ def diagnose(
     cover = no_cover
     if any(words.startswith(("coverage", "max_rtt_ms", "mean_rtt_ms")) for words in conflict):
         cover = coverage_table(inputs, evaluation)
-    said = () if minimal else ("the conflict is not proven minimal: time",)
-    return Diagnosis(False, complaints, conflict, minimal, repair, checked, cover, said)
+    said = (
+        [] if minimal else ["the conflict is not proven minimal: time ran out before each limit was left out"]
+    )
+    if not (math.isfinite(outcome.gap) and outcome.gap <= 0.01):
+        said.append("the repair is one that works on paper, not the cheapest: time; --time-limit raises it")
+    return Diagnosis(False, complaints, conflict, minimal, repair, checked, cover, tuple(said))
 
 
 def loosened(scenario: Scenario, evaluation: Evaluation) -> Inputs:
@@ -451,6 +455,8 @@ def _groups(inputs: Inputs, base: Problem) -> dict[str, list[tuple[int, Any]]]:
     for number, block in enumerate(base.blocks):
         if block.repair is None and block.family != "rtt":
             continue
+        if block.family in ("demand_region", "demand_total") and not np.isfinite(block.lower).any():
+            continue  # an optional load forces nothing
         key = COVER[block.family]
         if not block.group or block.family in ("grid", "required"):
             words = "grid_mw of the sites" if block.family == "grid" else key

@@ -522,7 +522,7 @@ def _honest(plan: Plan, evaluation: Evaluation, lever: Lever, budget: solve.Budg
 def close_calls(solution: Solution, count: int = 8) -> pd.DataFrame:
     """Unused sites with the least regret that the relaxation proves: it cannot be smaller than this."""
     inputs, index = solution.inputs, solution.index
-    relaxed = highs.solve(solution.problem.arrays(), relaxed=True)
+    _, relaxed = solve.with_cuts(solution.problem, index, inputs, solve.Budget(None, None))
     if relaxed.column_dual is None:
         return pd.DataFrame(columns=list(CLOSE))
     prices = solve.block_prices(inputs, index, relaxed.column_dual).min(axis=2)
@@ -534,6 +534,8 @@ def close_calls(solution: Solution, count: int = 8) -> pd.DataFrame:
             least = max(0.0, relaxed.objective + float(prices[s, w]) - now)
             rows.append((inputs.site_ids[s], load.name, least * M))
     frame = pd.DataFrame(rows, columns=list(CLOSE))
+    # A proof of at least zero says nothing.
+    frame = frame[frame["regret_at_least_usd_per_year"] > 0]
     return (
         frame.sort_values(["regret_at_least_usd_per_year", "site_id"], kind="stable")
         .drop_duplicates("site_id")
