@@ -219,8 +219,8 @@ def water_part(tables: Tables, sources: Path, rows: pd.DataFrame) -> str:
         [
             f"## Water, {len(own)} reported site-years",
             "Bars on unseen site-years: mean absolute error at most 0.26 L/kWh; mean factor of adiabatic sites at "
-            "most 1.56, which **these rows miss**: Melbourne and Stockholm report 0.02 L/kWh, a twentieth of what "
-            "their climate would ask of pads above 16 C, and two digits after the point are all that is reported.",
+            "most 1.56, which **these rows miss**: Melbourne and Stockholm report 0.02 L/kWh, an eighth and a "
+            "quarter of what their climate would ask of pads above 16 C, and two digits after the point are all that is reported.",
             table(["rule", "mean abs., L/kWh", "adiabatic only", "adiabatic, mean factor"], lines),
             f"The 80 % interval of water, made without the site, holds {coverage[1]:.0%}.",
         ]
