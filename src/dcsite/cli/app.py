@@ -1,5 +1,6 @@
 """The program ``dcsite``: registers the commands, turns errors into one message and an exit code."""
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -77,7 +78,10 @@ def main() -> None:
     from dcsite.errors import DcsiteError
 
     try:
-        app(prog_name="dcsite")
+        try:
+            app(prog_name="dcsite")
+        finally:
+            sys.stdout.flush()
     except DcsiteError as error:
         sys.stdout.flush()
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
@@ -91,6 +95,19 @@ def main() -> None:
         sys.exit(1)
     except MemoryError:
         print("error: out of memory; try fewer sites, points or technologies", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            print(f"error: cannot write the result ({error.strerror})", file=sys.stderr)  # noqa: T201
+            sys.exit(1)
+        if os.environ.get("DCSITE_DEBUG"):
+            raise
+        print(  # noqa: T201
+            f"error: unexpected {type(error).__name__}: {error}\n"
+            "  hint: this is a fault of dcsite; DCSITE_DEBUG=1 shows the traceback for a report",
+            file=sys.stderr,
+        )
         sys.exit(1)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from dataclasses import dataclass, field
+import zipfile
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from dcsite.data.catalog import FOLDERS, DataRoot, find_user_root, shipped_root
-from dcsite.errors import DataError
+from dcsite.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,8 +96,42 @@ class Tables:
         The frame is shared: copy before you change it.
         """
         if name not in self._frames:
-            self._frames[name] = read_table(self.path(name))
+            path = self.path(name)
+            frame = read_table(path)
+            if self.user is not None and path.is_relative_to(self.user.path):
+                self._compare(name, path, frame)
+            self._frames[name] = frame
         return self._frames[name]
+
+    def _compare(self, name: str, path: Path, frame: pd.DataFrame) -> None:
+        """Refuse a user's table that lacks what the shipped one has: rows, columns, numbers where it has numbers."""
+        shipped = replace(self, user=None, _frames={}, _grids={}, _paths={}, _memo={})
+        if not shipped.has(name):
+            return
+        wanted = read_table(shipped.path(name))
+        problems = [
+            Problem(column, "the column is missing") for column in wanted.columns if column not in frame
+        ]
+        if len(frame) == 0 and len(wanted):
+            problems.append(Problem("", "a header, but no rows"))
+        for column in wanted.columns:
+            if column not in frame or len(frame) == 0:
+                continue
+            kind, found = wanted[column].dtype.kind, frame[column].dtype.kind
+            if kind in "fb" and found not in ("f" if kind == "f" else "fb"):
+                bad = [
+                    (row, text)
+                    for row, text in enumerate(frame[column].astype(str), start=2)
+                    if not _is_number(text)
+                ]
+                if kind == "f" and not any(text for _, text in bad):
+                    continue  # an empty column
+                row, text = next(((r, t) for r, t in bad if t), (2, str(frame[column].iloc[0])))
+                what = "a number" if kind == "f" else "true or false"
+                problems.append(Problem(f"line {row}, {column}", f"'{text[:60]}' is not {what}"))
+        if problems:
+            message = f"{path}: cannot stand in for the shipped table '{name}'"
+            raise DataError(message, tuple(problems), hint="copy the shipped table and change values in it")
 
     def grid(self, name: str) -> dict[str, NDArray[Any]]:
         """Read the arrays of an ``.npz`` grid (never with pickle)."""
@@ -105,7 +140,7 @@ class Tables:
             try:
                 with np.load(path, allow_pickle=False) as archive:
                     self._grids[name] = {key: archive[key] for key in archive.files}
-            except (OSError, ValueError, EOFError, KeyError) as error:
+            except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
                 message = f"{path}: not a readable grid ({error})"
                 raise DataError(
                     message, hint="restore the file from the release or give another --data-dir"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from dcsite.errors import UsageError
+from dcsite.errors import DataError, DcsiteError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +92,8 @@ def whole_file(path: Path, *, force: bool) -> Iterator[Path]:
     ------
     UsageError
         If ``path`` exists and ``force`` is not set, or its folder cannot be written.
+    DataError
+        If the disk is full; nothing half-written stays.
     """
     refuse_existing(path, force=force)
     try:
@@ -105,5 +108,31 @@ def whole_file(path: Path, *, force: bool) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
+    except Exception as error:
+        reason = _no_room(path.parent, error)
+        if reason:
+            message = f"{path}: cannot be written ({reason})"
+            raise DataError(message, hint="free some space, or give another folder") from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+LEAST_FREE_BYTES: Final = 65_536
+
+
+def _no_room(folder: Path, error: BaseException) -> str:
+    """What the system says if a write failed for want of room, else ""; libraries hide it in errors of their own."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in NO_ROOM:
+            return os.strerror(seen.errno)
+        if "No space left on device" in str(seen) or "database or disk is full" in str(seen):
+            return os.strerror(errno.ENOSPC)
+        seen = seen.__cause__ or seen.__context__
+    if not isinstance(error, DcsiteError) and hasattr(os, "statvfs"):
+        free = os.statvfs(folder)
+        if free.f_bavail * free.f_frsize < LEAST_FREE_BYTES:
+            return f"{os.strerror(errno.ENOSPC)}: {type(error).__name__}"
+    return ""
