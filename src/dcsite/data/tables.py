@@ -125,7 +125,8 @@ class Tables:
                     if not _is_number(text)
                 ]
                 if kind == "f" and not any(text for _, text in bad):
-                    continue  # an empty column
+                    frame[column] = np.nan  # an empty column
+                    continue
                 row, text = next(((r, t) for r, t in bad if t), (2, str(frame[column].iloc[0])))
                 what = "a number" if kind == "f" else "true or false"
                 problems.append(Problem(f"line {row}, {column}", f"'{text[:60]}' is not {what}"))

@@ -52,7 +52,7 @@ class Profile(Model):
     target_rtt_ms: Positive | None = Field(None, description="RTT that users should have [ms]")
     soft_rtt_ms: Positive | None = Field(None, description="RTT that users still accept [ms]")
     hard_rtt_ms: Positive | None = Field(None, description="RTT beyond which the service fails [ms]")
-    technologies: tuple[str, ...] = Field(description="cooling technologies that suit the load")
+    technologies: tuple[str, ...] = Field(min_length=1, description="cooling technologies that suit the load")
     supply_c: Annotated[float, Field(strict=True, ge=10, le=60)] = Field(
         27.0, description="highest supply temperature [C]"
     )
@@ -130,7 +130,7 @@ class Workload(Model):
     reach_zero_ms: Positive | None = None
     target_rtt_ms: Positive | None = None
     soft_rtt_ms: Positive | None = None
-    technologies: tuple[str, ...] | None = None
+    technologies: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     supply_c: Annotated[float, Field(strict=True, ge=10, le=60)] | None = None
     liquid_share: Fraction | None = None
     facility_class: FacilityClass | None = None
