@@ -204,6 +204,10 @@ def test_demo_goes_from_question_to_plan_and_report_reads_the_run(run, tmp_path,
     assert document["plan"]["objective_usd_per_year"] == plan["objective_usd_per_year"]
     assert {row["site_id"] for row in document["tables"]["plan"]["rows"]} == set(plan["sites"])
     assert document["tables"]["ranking"]["rows"]
+    worths = document["tables"]["shadow_prices"]["rows"]
+    assert worths
+    assert all(row["unit"] and row["marginal_usd_per_unit"] is not None for row in worths)
+    assert "Worth of the binding limits" in page
 
 
 @pytest.mark.slow

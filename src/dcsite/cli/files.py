@@ -96,13 +96,14 @@ def _report_of(
     from dcsite.study.reporting import scenario_report
 
     plan: Any = None
+    kept: Any = None
     notes: list[str] = []
     sums: dict[str, str] = {}
     if source.is_dir():
         from dcsite.study.runs import read_run
 
         run = read_run(source)
-        scenario, plan = run.scenario, run.plan
+        scenario, plan, kept = run.scenario, run.plan, run
         sums = dict(run.manifest.get("data_checksums", {}))
     else:
         scenario = load_scenario(scenario_path(source))
@@ -119,6 +120,12 @@ def _report_of(
             f"Tables changed since the run was made ({', '.join(changed)}): the plan is that of the run, the "
             "rankings are of today."
         )
+    elif kept is not None and kept.values and scenario.limits.n_minus_1 is None:
+        from dcsite.study.portfolio import restore
+
+        plan = restore(
+            kept, evaluation
+        )  # with the values of the run, so that limits can be given their worth
     if verbose:
         say(f"{len(evaluation.sites)} candidate sites, {len(evaluation.facts)} rows of facts")
     named = [name.strip() for name in (compared or "").split(",") if name.strip()]

@@ -1,5 +1,6 @@
 """Commands on portfolios: ``optimize``, ``why``, ``why-not``, ``diagnose``, ``alternatives``, ``diff``, ``pareto``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -73,20 +74,6 @@ def facts_of(scenario: "Scenario", data_dir: Path | None, *, verbose: bool) -> "
     return tables, evaluation
 
 
-def rankings_of(evaluation: "Evaluation", tables: "Tables") -> list[Any]:
-    """Rankings of the workloads that a single site could carry."""
-    from dcsite.errors import DcsiteError
-    from dcsite.study.ranking import rank
-
-    found = []
-    for name in evaluation.workloads:
-        try:
-            found.append(rank(evaluation, workload=name, tables=tables))
-        except DcsiteError:
-            continue
-    return found
-
-
 def refuse_run(out: Path | None, *, force: bool) -> None:
     """Refuse a run folder that exists before any work is done.
 
@@ -124,6 +111,7 @@ def optimize(
     from dcsite.cli.files import scenario_path
     from dcsite.data.scenario_file import load_scenario
     from dcsite.study import portfolio
+    from dcsite.study.reporting import scenario_report
     from dcsite.study.runs import write_run
 
     path = scenario_path(scenario)
@@ -135,10 +123,12 @@ def optimize(
     tables, evaluation = facts_of(asked, data_dir, verbose=verbose)
     plan = portfolio.optimize(asked, evaluation, backend=backend, progress=say if verbose else None)
     if out is not None:
+        report = scenario_report(asked, tables, evaluation=evaluation, plan=plan)
         written = write_run(
             plan,
             out,
-            rankings=rankings_of(evaluation, tables),
+            rankings=list(report.rankings.values()),
+            comparisons=[replace(report, plan=None)],
             force=force,
             scenario_text=path.read_text(encoding="utf-8"),
         )

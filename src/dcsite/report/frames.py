@@ -246,6 +246,7 @@ def _more_pictures(first: Mapping[str, Any], more: Mapping[str, Any]) -> dict[st
 # --- columns ----------------------------------------------------------------------------------------------
 
 _DIGITS = {
+    "marginal_usd_per_unit": 0,
     "pue": 2,
     "pue_low": 2,
     "pue_high": 2,
@@ -321,6 +322,7 @@ _SHORT = {
     "worth_usd_per_unit": "Worth",
     "hours_run": "Hours run",
     "cost_usd_per_year": "Annual cost",
+    "marginal_usd_per_unit": "Worth of one unit more or less [USD/year]",
     "capex_usd_per_mw": "Construction cost",
     "escalation_ratio": "Growth of the price",
     "water_stress_category": "Water stress (0-4)",
@@ -340,6 +342,8 @@ def column_of(name: str) -> Column:
         return Column(name, f"{criterion.title if criterion else name}", "points", 1)
     if name.startswith("value_"):
         return Column(name, f"Value {name.removeprefix('value_')}", "0-1", 3)
+    if name == "share_ratio":
+        return Column(name, "Share", "-", 3)
     if name.startswith("share_"):
         return Column(name, f"Share {name.removeprefix('share_')}", "-", 3)
     title = _SHORT.get(name) or title or _words_of(name)

@@ -9,7 +9,7 @@ from dcsite.data.scenario_file import load_scenario
 from dcsite.report.terminal import comparison_text, plan_text, ranking_text
 from dcsite.study.evaluating import evaluate
 from dcsite.study.portfolio import optimize
-from dcsite.study.reporting import scenario_report
+from dcsite.study.reporting import plan_worths, scenario_report
 from dcsite.study.runs import write_run
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def run_demo(
     report = scenario_report(scenario, tables, evaluation=evaluation, compared=compared)
     tell("3/4 looking for the cheapest portfolio, and proving it")
     plan = optimize(scenario, evaluation)
+    report = replace(report, tables=plan_worths(plan))
     tell(f"4/4 writing {folder}")
     paths = write_run(
         plan,

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dcsite.data.scenario_file import load_profiles
 from dcsite.errors import DcsiteError
-from dcsite.report.frames import Report
+from dcsite.optimize.explain import why
+from dcsite.optimize.highs import quiet_stdout
+from dcsite.report.frames import Report, Table, frame_table
 from dcsite.scoring.weights import scenario_weights
 from dcsite.study.evaluating import evaluate
 from dcsite.study.ranking import compare, rank
@@ -98,10 +100,29 @@ def scenario_report(
         rankings=rankings,
         comparisons=comparisons,
         plan=plan,
+        tables=plan_worths(plan),
         presets=profile_weights(tables, scenario),
         pictures=_pictures(facts, tables, rankings) if pictures else {},
         notes=tuple(notes),
     )
+
+
+WORTH_SHOWN: Final = ("family", "label", "limit", "unit", "marginal_usd_per_unit")
+
+
+def plan_worths(plan: Any) -> tuple[Table, ...]:  # noqa: ANN401
+    """What the binding limits of a plan are worth at the margin; empty where the plan keeps no solver arrays.
+
+    Only the linear program of the chosen sites is asked (quick); ``dcsite why`` also solves again.
+    """
+    if getattr(plan, "solution", None) is None or plan.placements.empty:
+        return ()
+    with quiet_stdout():
+        found = why(plan, honest=False)
+    frame = found.table
+    hidden = tuple(str(name) for name in frame.columns if name not in WORTH_SHOWN)
+    title = "Worth of the binding limits, USD a year per unit, for this set of sites"
+    return (frame_table(frame, "shadow_prices", title, hidden=hidden),) if len(frame) else ()
 
 
 def _pictures(facts: Evaluation, tables: Tables, rankings: Mapping[str, Ranking]) -> dict[str, Any]:

@@ -54,6 +54,9 @@ MOST_BYTES: Final = 1_900_000
 """A page is below 2 MB: of very many sites it holds the best, the other files hold all."""
 
 FIRST_NOTES: Final = 4
+PLAN_TABLES: Final = ("shadow_prices", "close_calls")
+"""Further tables that belong to the plan."""
+
 SHOWN_ROWS: Final = 40
 """Rows of a long static table; the other files of the report hold all."""
 
@@ -565,6 +568,11 @@ def _plan_section(report: Report, tables: Mapping[str, Table]) -> str:
         for table in plan_tables(plan, sites)
         if table.name in ("limits", "shadow_prices") and not table.empty
     ]
+    parts += [
+        f"<h3>{_text(table.title)}</h3>{table_html(table)}"
+        for table in report.tables
+        if table.name in PLAN_TABLES and not table.empty
+    ]
     for name in ("halls", "served", "runs", "dropped"):
         if name in tables:
             table = tables[name]
@@ -723,7 +731,7 @@ def _tables_section(report: Report) -> str:
     parts = [
         _details(f"{_text(table.title)} ({len(table.frame)})", table_html(table), is_open=not report.rankings)
         for table in report.tables
-        if not table.empty
+        if not table.empty and not (table.name in PLAN_TABLES and report.plan is not None)
     ]
     if not parts:
         return ""
