@@ -121,6 +121,8 @@ def _read_arrays(data: bytes) -> dict[str, NDArray[Any]] | None:
 
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                return None  # never written so: what is packed here could unpack to anything
             names = sorted(name for name in archive.namelist() if name.endswith(".npy"))
             parts = {name: archive.read(name) for name in names}
             wanted = archive.read("sha256.txt").decode("ascii")

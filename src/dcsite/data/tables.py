@@ -139,6 +139,7 @@ class Tables:
         if name not in self._grids:
             path = self.path(name)
             try:
+                _refuse_bomb(path)
                 with np.load(path, allow_pickle=False) as archive:
                     self._grids[name] = {key: archive[key] for key in archive.files}
             except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
@@ -189,6 +190,25 @@ class Tables:
     def checksums(self) -> dict[str, str]:
         """Table name to sha256 of its file, for run manifests."""
         return {name: sha256_of(path) for name, path in sorted(self.paths().items())}
+
+
+MAX_GRID_BYTES = 1_000_000_000
+"""Unpacked size from which a grid file is taken for a zip bomb."""
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Look at the sizes that a grid file states before anything is unpacked.
+
+    Raises
+    ------
+    DataError
+        If it would unpack to more than :data:`MAX_GRID_BYTES`.
+    """
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > MAX_GRID_BYTES:
+        message = f"{path}: would unpack to {size:,} bytes, at most {MAX_GRID_BYTES:,}"
+        raise DataError(message, hint="this is no grid of dcsite")
 
 
 def sha256_of(path: Path) -> str:
