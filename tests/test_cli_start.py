@@ -61,22 +61,61 @@ def test_json_is_json_and_nothing_but_json():
     assert json.loads(done.stdout)["schema"].startswith("dcsite.")
 
 
-def test_bad_input_is_one_message_and_exit_2():
-    for arguments in (
-        ["rank", "--profile", "clowd"],
-        ["rank", "--weights", "price=-1"],
-        ["rank", "--where", "planet=mars"],
-        ["compare", "quincy", "atlantis"],
-        ["compare", "quincy"],
-        ["rank", "--scenario", "nowhere.toml"],
-        ["rank", "--data-dir", "/nonexistent"],
-        ["rank", "--at", "95,10"],
-    ):
-        done = dcsite(*arguments)
-        assert done.returncode == 2, (arguments, done.stdout, done.stderr)
-        assert done.stdout == ""
-        assert "Traceback" not in done.stderr
-        assert done.stderr.startswith("error: "), done.stderr
+BAD_INPUT = (
+    ["rank", "--profile", "clowd"],
+    ["rank", "--weights", "price=-1"],
+    ["rank", "--where", "planet=mars"],
+    ["rank", "--scenario", "nowhere.toml"],
+    ["rank", "--data-dir", "/nonexistent"],
+    ["rank", "--at", "95,10"],
+    ["rank", "--only-own"],
+    ["compare", "quincy", "atlantis"],
+    ["compare", "quincy"],
+    ["optimize", "nowhere.toml"],
+    ["cooling", "--at", "10,10", "--technology", "fans"],
+    ["rtt", "ashburn", "frankfurt", "--network", "pigeon"],
+    ["data", "show", "nothing"],
+    ["eligible", "--rules", "us-1999-01"],
+)
+
+
+@pytest.mark.parametrize("arguments", BAD_INPUT, ids=" ".join)
+def test_bad_input_is_one_message_and_exit_2(arguments, capsys, monkeypatch):
+    from dcsite.cli import app
+
+    monkeypatch.setattr(sys, "argv", ["dcsite", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        app.main()
+    printed = capsys.readouterr()
+    assert caught.value.code == 2, printed.err
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert "unexpected" not in printed.err
+
+
+def test_bad_input_of_a_real_process_is_exit_2_without_a_traceback():
+    done = dcsite("rank", "--profile", "clowd")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "did you mean 'cloud'?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fault_of_ours_is_one_message_and_exit_1(capsys, monkeypatch):
+    from dcsite.cli import app
+
+    def broken(**_):
+        msg = "boom"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(app, "app", broken)
+    with pytest.raises(SystemExit) as caught:
+        app.main()
+    assert caught.value.code == 1
+    assert "unexpected RuntimeError: boom" in capsys.readouterr().err
+    monkeypatch.setenv("DCSITE_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        app.main()
 
 
 def test_an_unknown_option_is_exit_2():
