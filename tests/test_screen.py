@@ -352,3 +352,20 @@ def test_a_scenario_with_other_sources_is_another_run(scenario, tmp_path):
     screening.screen(scenario, source, run=tmp_path / "run")
     with pytest.raises(UsageError, match="mix two different runs"):
         screening.screen(scenario, replace(source, country="USA"), run=tmp_path / "run", resume=True)
+
+
+def test_a_run_over_a_file_of_cells_goes_on_and_notices_other_cells(tmp_path, capsys):
+    from dcsite.cli import batch
+    from dcsite.cli.options import Format
+
+    cells, run = tmp_path / "cells.csv", tmp_path / "run"
+    cells.write_text("cell_id,lat,lon\na,46.1,-120.1\nb,46.3,-120.3\n")
+    asked = {"cells": cells, "run": run, "profile": "hpc-batch", "output_format": Format.csv}
+    batch.screen(**asked)
+    first = capsys.readouterr().out
+    batch.screen(**asked, resume=True)
+    assert capsys.readouterr().out == first
+    assert (run / "log.csv").read_text().count("\n0000000,") == 1
+    cells.write_text("cell_id,lat,lon\na,46.1,-120.1\nb,46.3,-120.4\n")
+    with pytest.raises(UsageError, match="mix two different runs"):
+        batch.screen(**asked, resume=True)

@@ -7,6 +7,7 @@ memory is bounded by a tile and not by a country.
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 from dataclasses import dataclass
 from importlib import import_module
@@ -207,7 +208,7 @@ def table_source(tables: Tables, grid: str) -> Source:
 def file_source(path: Path, folder: Path) -> Source:
     """Cells of a user's file with ``lat, lon`` (CSV, GeoPackage, GeoJSON, GeoParquet), read in pieces.
 
-    The coordinates are laid out as memory-mapped arrays in ``folder``; ``cell_id`` or ``site_id`` or the row
+    The coordinates are laid out as memory-mapped arrays in ``folder``, which every worker must see; ``cell_id`` or ``site_id`` or the row
     number names a cell.
 
     Raises
@@ -232,7 +233,10 @@ def file_source(path: Path, folder: Path) -> Source:
     if names is not None:
         np.save(folder / "names.npy", names)
     tiles = tuple([start, min(start + TILE, count)] for start in range(0, count, TILE))
-    payload = {"kind": "file", "folder": str(folder.resolve()), "named": names is not None}
+    digest = hashlib.sha256(
+        lat.tobytes() + lon.tobytes() + (b"" if names is None else names.tobytes())
+    ).hexdigest()
+    payload = {"kind": "file", "folder": str(folder.resolve()), "named": names is not None, "sha256": digest}
     return Source(f"{count:,} cells of {path}", payload, tiles, math.inf, land_only=False)
 
 

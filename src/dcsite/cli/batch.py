@@ -265,7 +265,8 @@ def screen(
         allow_risk=allow_risk or None,
     )
     with tempfile.TemporaryDirectory(prefix="dcsite-cells-") as folder:
-        source = _source(tables, country, resolution, grid, box, step, cells, Path(folder))
+        beside = Path(folder) if run is None else run.with_name(f"{run.name}.cells")
+        source = _source(tables, country, resolution, grid, box, step, cells, beside)
         found = screen_cells(
             asked,
             source,
