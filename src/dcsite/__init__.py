@@ -30,7 +30,20 @@ _EXPORTS: dict[str, str] = {
     "price_scenario": "dcsite.study.price_years",
     "price_years": "dcsite.study.price_years",
     "draw_prices": "dcsite.study.price_years",
+    "optimize": "dcsite.study.portfolio",
+    "verify": "dcsite.study.portfolio",
+    "diagnose": "dcsite.study.portfolio",
+    "why": "dcsite.study.portfolio",
+    "why_not": "dcsite.study.portfolio",
+    "write_run": "dcsite.study.runs",
+    "read_run": "dcsite.study.runs",
     "write_report": "dcsite.report.export",
+    "sweep": "dcsite.batch.sweep",
+    "screen": "dcsite.batch.screen",
+    "box_source": "dcsite.batch.cells",
+    "file_source": "dcsite.batch.cells",
+    "h3_source": "dcsite.batch.cells",
+    "table_source": "dcsite.batch.cells",
 }
 
 __all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604
