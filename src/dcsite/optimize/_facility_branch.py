@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
@@ -40,9 +40,9 @@ class Dense:
         """How many open sites take each client."""
         return np.asarray((self.cost[opened] < lam).sum(axis=0))
 
-    def restrict(self, keep: NDArray[np.int64]) -> Dense:
+    def restrict(self, keep: NDArray[np.int64]) -> Self:
         """The same for some of the sites."""
-        return Dense(self.cost[keep])
+        return type(self)(self.cost[keep])
 
 
 class Short:
@@ -66,11 +66,21 @@ class Short:
         flag = np.append(opened, np.False_)
         return np.asarray((flag[self.site] & (self.cost < lam[:, None])).sum(axis=1))
 
-    def restrict(self, keep: NDArray[np.int64]) -> Short:
+    def restrict(self, keep: NDArray[np.int64]) -> Self:
         """The same for some of the sites; the others' arcs fall into a bin that nobody reads."""
         new = np.full(self.size + 1, keep.size)
         new[keep] = np.arange(keep.size)
-        return Short(new[self.site], self.cost, keep.size)
+        return type(self)(new[self.site], self.cost, keep.size)
+
+
+class Relaxation(Protocol):
+    """What branching needs of a layout: its number of sites, and the same for some of them."""
+
+    size: int
+
+    def restrict(self, keep: NDArray[np.int64]) -> Self:
+        """The same for some of the sites."""
+        ...
 
 
 @dataclass
@@ -197,7 +207,7 @@ class _Node:
 
 
 def branch(
-    arcs: Dense | Short,
+    arcs: Relaxation,
     fixed: NDArray[np.float64],
     p: int | None,
     root: Bound,
@@ -209,6 +219,7 @@ def branch(
     node_limit: int,
     stop: Callable[[], str],
     rounds: int = 40,
+    raise_bound: Callable[..., Bound] | None = None,
 ) -> Tree:
     """Prove ``target()`` by branching on sites, the node with the lowest bound first.
 
@@ -222,8 +233,11 @@ def branch(
         Takes a set of sites (numbers of ``arcs``) that looks like a plan.
     stop
         Reason to stop now, or an empty text.
+    raise_bound
+        How a node's bound is raised, with the arguments of :func:`ascend`, which is the default.
     """
     tree = Tree(root.value)
+    climb: Callable[..., Bound] = ascend if raise_bound is None else raise_bound
     heap: list[_Node] = [
         _Node(
             root.value,
@@ -250,7 +264,7 @@ def branch(
             continue
         here = arcs.restrict(active)
         goal = target()
-        bound = ascend(
+        bound = climb(
             here,
             fixed[active],
             choose,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.sparse import csr_array
 
+from dcsite.optimize._facility_capacity import solve_capacity
 from dcsite.optimize._facility_case import checked_case, evaluate, no_plan_reason
 from dcsite.optimize._facility_plain import Found, solve_plain
 from dcsite.optimize._facility_whole import solve_whole
@@ -196,6 +197,11 @@ def _whole(case: Case, gap: float, node_limit: int | None, time_limit_s: float |
     return finish(case, answer, bound, gap, "whole", proof)
 
 
+def _decomposes(case: Case) -> bool:
+    """Whether the decomposition knows this kind: a single source, or p sites with capacities, go whole."""
+    return case.capacity is None or (not case.single_source and case.p is None)
+
+
 def _decomposed(
     case: Case, gap: float, node_limit: int | None, iteration_limit: int | None, deadline: float | None
 ) -> FacilityPlan | None:
@@ -208,7 +214,8 @@ def _decomposed(
         return ""
 
     try:
-        solve_plain(case, found, gap=gap, node_limit=node_limit, iteration_limit=iteration_limit, stop=stop)
+        way = solve_plain if case.capacity is None else solve_capacity
+        way(case, found, gap=gap, node_limit=node_limit, iteration_limit=iteration_limit, stop=stop)
     except KeyboardInterrupt:
         if found.answer is None:
             raise
@@ -308,7 +315,7 @@ def facility_location(
     reason = no_plan_reason(case)
     if reason:
         return _infeasible(case, chosen, reason)
-    if chosen == "decomposition" and case.n and case.m > 1 and case.capacity is None:
+    if chosen == "decomposition" and case.n and case.m > 1 and _decomposes(case):
         plan = _decomposed(case, gap, node_limit, iteration_limit, deadline)
         if plan is not None:
             return plan
