@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Method = Literal["auto", "whole", "decomposition"]
 METHODS = ("auto", "whole", "decomposition")
 
-WHOLE_ARCS = 10_000
+WHOLE_ARCS = 5_000
 """``auto`` writes the whole model up to this many arcs."""
 
 
