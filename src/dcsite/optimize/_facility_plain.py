@@ -69,7 +69,7 @@ def enough(case: Case, upper: float, gap: float) -> float:
     target = upper - max(0.98 * gap, 2e-10) * abs(upper)
     if case.whole_costs:
         # An integral plan needs no more than the next integer below it.
-        target = min(target, upper - 0.9)
+        target = min(target, upper - 1 + 4e-6 + 4e-9 * abs(upper))
     return target
 
 
@@ -181,7 +181,7 @@ def _windows(
     over = np.maximum(root.v - threshold, 0.0)
     while True:
         upper, target = state()
-        needed = target - root.value
+        needed = target - root.value + 2e-9 * abs(upper)  # a hair more, lost again to rounding below
         window = min(max(window, 1e-9 * abs(upper)), needed)
         closed, forced = fixable(root.v, none, p, window)
         left = np.flatnonzero(~closed)
