@@ -77,6 +77,8 @@ def transport(case: Case, opened: NDArray[np.int64], start_arcs: int = 6) -> Ans
             model.arrays.row_lower, model.arrays.row_upper,
         )  # fmt: skip
         outcome = solve(lp)
+        if outcome.limit_hit == "interrupt":
+            raise KeyboardInterrupt
         if outcome.status != "optimal" or outcome.x is None or outcome.row_dual is None:
             return None
         price = outcome.row_dual[:n] / scale
