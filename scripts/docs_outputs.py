@@ -4,7 +4,7 @@
     python scripts/docs_outputs.py --write    put the present outputs into the pages
 
 A block is fenced as ``console``; a line ``$ dcsite ...`` is run, what follows is its output. A line ``...`` in
-the output stands for anything; ``| head -n N`` after a command cuts its output. Commands of one page run in one
+the output stands for anything; ``| head -n N`` or ``| tail -n N`` after a command cuts its output. Commands of one page run in one
 temporary folder, one after the other, so a later one may read what an earlier one wrote.
 """
 
@@ -56,7 +56,11 @@ def run(command: str) -> str:
     """Output of a command, run in this process: stdout, and the error message where there is one."""
     from dcsite.cli import app
 
-    line, _, cut = command.partition("| head -n")
+    line, pipe, cut = command.partition(" | ")
+    part, _, count = cut.partition(" -n ")
+    if pipe and (part not in ("head", "tail") or not count.strip().isdigit()):
+        message = f"{command}: only '| head -n N' and '| tail -n N' are understood"
+        raise ValueError(message)
     arguments = shlex.split(line)[1:]
     out, error = io.StringIO(), io.StringIO()
     old = os.environ.get("COLUMNS"), sys.argv
@@ -80,8 +84,10 @@ def run(command: str) -> str:
     if problem.startswith("error:") or "\nerror:" in problem:
         text += problem
     lines = [part.rstrip() for part in text.rstrip("\n").split("\n")]
-    if cut:
-        lines = lines[: int(cut)]
+    if part == "head":
+        lines = lines[: int(count)]
+    elif part == "tail":
+        lines = lines[-int(count) :]
     return "\n".join(lines)
 
 
