@@ -74,10 +74,16 @@ def transport(cost, capacity, demand):
     room = np.kron(np.eye(s), demand)
     once = np.tile(np.eye(n), s)
     bounds = [(0, 1 if allowed else 0) for allowed in ok.ravel()]
+    scale = float(np.abs(cost[ok]).max(initial=0.0)) or 1.0  # its tolerances are absolute
     answer = linprog(
-        np.where(ok, cost, 0).ravel(), A_ub=room, b_ub=capacity, A_eq=once, b_eq=np.ones(n), bounds=bounds
+        np.where(ok, cost / scale, 0).ravel(),
+        A_ub=room,
+        b_ub=capacity,
+        A_eq=once,
+        b_eq=np.ones(n),
+        bounds=bounds,
     )
-    return answer.fun if answer.status == 0 else math.inf
+    return answer.fun * scale if answer.status == 0 else math.inf
 
 
 def by_milp(fixed, cost, capacity=None, demand=None, p=None, single=False):

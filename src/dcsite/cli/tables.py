@@ -108,7 +108,8 @@ def data_list(
     table = frame_table(
         frame, "tables", f"Tables in {tables.shipped.path.name}/", drop=("license", "origin", "columns")
     )
-    emit_table(table, output_format, out, force=force)
+    where = f"Shipped tables: {tables.shipped.path} ({tables.shipped.found_by})."
+    emit_table(table, output_format, out, force=force, note=where)
     if tables.user is not None:
         say(
             f"{int((frame['origin'] == 'user').sum())} of them from {tables.user.path} ({tables.user.found_by})"
