@@ -51,7 +51,6 @@ docs: $(VENV)/.test
 	$(BIN)/python scripts/reference.py
 
 bench: $(VENV)/.test
-	$(BIN)/python benchmarks/portfolio.py
 	$(BIN)/python benchmarks/cooling.py
 	$(BIN)/python benchmarks/latency.py
 
