@@ -25,7 +25,7 @@ from dcsite.optimize.problem import Block, Problem, Rows
 from dcsite.optimize.verify import check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from dcsite.optimize.highs import Options, Outcome
     from dcsite.optimize.inputs import Floats, Inputs
@@ -298,7 +298,7 @@ def priced_out(
     return problem.with_bounds(columns, 0.0, 0.0), len(columns)
 
 
-def cheapest(problem: Problem, plans: list[Floats | None]) -> Floats | None:
+def cheapest(problem: Problem, plans: Sequence[Floats | None]) -> Floats | None:
     """The best of some plans that hold; None if none does."""
     known = [settle(problem, x) for x in plans if x is not None]
     costs = [(float(problem.columns.cost @ x), x) for x in known if x is not None]
@@ -318,25 +318,51 @@ def solve_problem(
 ) -> tuple[Problem, Outcome]:
     """Cut, find a first plan, solve; the problem returned holds the cuts."""
     problem, relaxed = with_cuts(problem, index, inputs, budget)
+    outcome = solve_relaxed(
+        problem, relaxed, index, inputs, backend=backend, budget=budget, gap=gap, starts=[start], say=say
+    )
+    return problem, outcome
+
+
+def solve_relaxed(
+    problem: Problem,
+    relaxed: Outcome,
+    index: Index,
+    inputs: Inputs,
+    *,
+    backend: str = "highs",
+    budget: Budget,
+    gap: float,
+    starts: Sequence[Floats | None] = (),
+    seek: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Solve a problem whose relaxation is known, from the best of some plans.
+
+    Parameters
+    ----------
+    relaxed
+        Outcome of the linear relaxation, with its prices.
+    starts
+        Values of plans of the same columns; their whole numbers are kept and the rest solved again.
+    seek
+        Look for a first plan in a smaller model too.
+    """
     if relaxed.status == "infeasible":
-        return problem, relaxed
+        return relaxed
     floor = relaxed.objective if relaxed.status == "optimal" else -math.inf
     say(f"linear relaxation {floor:,.4f}")
     reduced, worth = problem, math.inf
+    start = next((x for x in starts if x is not None), None)
     if backend == "highs" and relaxed.column_dual is not None:
         prices = block_prices(inputs, index, relaxed.column_dual)
-        start = cheapest(
-            problem,
-            [
-                start,
-                first_plan(problem, index, inputs, budget, relaxed, prices),
-            ],
-        )
+        sought = first_plan(problem, index, inputs, budget, relaxed, prices) if seek else None
+        start = cheapest(problem, [*starts, sought])
         if start is not None:
             worth = float(problem.columns.cost @ start + problem.offset)
             if highs.relative_gap(worth, floor) <= gap:
                 say(f"first plan {worth:,.4f}, proved by the relaxation")
-                return problem, highs.Outcome("optimal", start, worth, floor - 1e-7 * abs(floor))
+                return highs.Outcome("optimal", start, worth, floor - 1e-7 * abs(floor))
             reduced, closed = priced_out(problem, index, inputs, relaxed, prices, worth)
             say(f"first plan {worth:,.4f}; {closed:,} choices priced out")
     outcome = run_backend(reduced, budget.options(gap), backend, start)
@@ -358,7 +384,7 @@ def solve_problem(
         bound = max(bound, outcome.objective - gap * abs(outcome.objective) - 1e-6)
     if outcome.status in ("optimal", "limit"):
         outcome = replace(outcome, bound=bound)
-    return problem, outcome
+    return outcome
 
 
 def solve_rounds(
