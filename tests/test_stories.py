@@ -154,3 +154,21 @@ def test_the_flip_price_really_flips(tables):
         raw["sites"]["override"] = [{"id": "us-plano-tx", "price_usd_per_mwh": flip.needed * factor}]
         changed = dcsite.evaluate(type(scenario).model_validate(raw), tables)
         assert dcsite.rank(changed).table.at[0, "site_id"] == winner
+
+
+@pytest.mark.parametrize(("it_mw", "above"), [(60, False), (400, True)])
+def test_a_load_above_a_country_cap_is_excluded_from_its_ranking_and_a_smaller_one_is_not(
+    tables, it_mw, above
+):
+    scenario = dcsite.quick_scenario(
+        profiles=["ai-training"], it_mw=it_mw, only=["is-keflavik", "us-quincy-wa"], rules="us-2025-diffusion"
+    )
+    evaluation = dcsite.evaluate(scenario, tables)
+    accelerators = it_mw * evaluation.profiles["ai-training"].accelerators_per_mw
+    cap = evaluation.sites.set_index("site_id")["export_cap_accelerators"]
+    assert bool(accelerators > cap["is-keflavik"]) is above
+    assert cap.isna()["us-quincy-wa"]
+    ranking = dcsite.rank(evaluation, tables=tables)
+    barred = ranking.excluded[ranking.excluded["rule"] == "export rules"]
+    assert list(barred["site_id"]) == (["is-keflavik"] if above else [])
+    assert ("is-keflavik" in set(ranking.table["site_id"])) is not above

@@ -226,7 +226,7 @@ def verdicts(
         row = chosen.frame.loc[code]
         kind, quality = str(row["class"]), str(row.get("quality", "reported"))
         reason = _reason(row)
-        cap = float(row["cap_accelerators"]) if _filled(row, "cap_accelerators") else math.nan
+        cap = _cap(row)
         if not math.isnan(cap):
             reason = (
                 f"tier {row['tier']:g}: capped at about {cap:,.0f} accelerators of the H100 class per country"
@@ -241,6 +241,22 @@ def verdicts(
             reason = f"operator with headquarters in {home} is treated as there"
         rows.append((code, kind, chosen.name, chosen.rule_date, chosen.list_date, reason, quality))
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def accelerator_caps(tables: Tables, *, rules: str = DEFAULT_RULES) -> dict[str, float]:
+    """Most accelerators (H100 class) that a rule set lets into each country that it caps, by ISO3 code.
+
+    Empty for rule sets without caps and for ``none``.
+    """
+    if rules == NO_RULES:
+        return {}
+    caps = {str(code): _cap(row) for code, row in load_rules(tables, rules).frame.iterrows()}
+    return {code: cap for code, cap in caps.items() if not math.isnan(cap)}
+
+
+def _cap(row: Any) -> float:  # noqa: ANN401  (a row of a frame)
+    """Accelerators that the country of a row may take, NaN where its rule set has no cap."""
+    return float(row["cap_accelerators"]) if _filled(row, "cap_accelerators") else math.nan
 
 
 def _filled(row: Any, column: str) -> bool:  # noqa: ANN401  (a row of a frame)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from dcsite.data import policy
 from dcsite.data.scenario_file import load_profiles
 from dcsite.errors import Problem, ScenarioError
 from dcsite.physics.cost import COST_PARTS, annual_cost_parts, levelized_cost_usd_per_it_mwh
@@ -75,6 +76,8 @@ def evaluate(scenario: Scenario, tables: Tables, *, points: Sequence[str] = ()) 
     sites["export_rule"] = (
         sites["country_iso3"].map(verdicts["rule_set"] + " " + verdicts["rule_date"]).fillna("")
     )
+    caps = policy.accelerator_caps(tables, rules=scenario.rules)
+    sites["export_cap_accelerators"] = sites["country_iso3"].map(caps).astype("float64")
     sites["opening_usd"] = scenario.sites.opening_usd
     markets: dict[str, Market] = {}
     parts = []

@@ -227,11 +227,22 @@ def latency(workload: Workload, market: Market | None, sites: pd.DataFrame, foun
 def whole_load(
     workload: Workload, profile: Profile, sites: pd.DataFrame, facts: pd.DataFrame
 ) -> pd.DataFrame:
-    """Sites that cannot carry the whole load alone, for a ranking: known grid limit, known water permits.
+    """Sites that cannot carry the whole load alone, for a ranking: accelerator caps, grid limit, water permits.
 
     The optimizer does not use these: it may split the load.
     """
     found = Exclusions()
+    count = workload.accelerators or (workload.it_mw or 0.0) * profile.accelerators_per_mw
+    for site in sites.itertuples():
+        if count > float(site.export_cap_accelerators):  # False where there is no cap (NaN)
+            found.add(
+                str(site.site_id),
+                workload.name,
+                "export rules",
+                f"{count:,.0f} accelerators are above the cap of about {site.export_cap_accelerators:,.0f} for "
+                f"{site.country_iso3} ({site.export_rule})",
+                "reported",
+            )
     if workload.it_mw is None:
         return found.frame()
     mw = workload.it_mw * profile.peak_factor
