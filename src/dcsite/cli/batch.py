@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from dcsite.cli import complete
 from dcsite.cli.options import (
+    AllowRiskOption,
+    ByOption,
     DataDirOption,
     ForceOption,
     Format,
     FormatOption,
+    JobsOption,
+    ProfilesOption,
     ScenarioOption,
+    SchedulerOption,
     SeedOption,
     UsersOption,
     WeightsOption,
@@ -78,12 +84,16 @@ def sweep(
         typer.Option("--samples", help="Draw this many settings instead of the full grid."),
     ] = None,
     seed: SeedOption = 0,
-    do: Annotated[str, typer.Option("--do", help="In each run: rank, optimize or both.")] = "rank",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes on this machine.")] = 1,
-    scheduler: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--scheduler", help="A running Dask scheduler: tcp://HOST:8786."),
-    ] = None,
+    do: Annotated[
+        str,
+        typer.Option(
+            "--do",
+            help="In each run: rank, optimize or both.",
+            autocompletion=complete.words("rank", "optimize", "both"),
+        ),
+    ] = "rank",
+    jobs: JobsOption = 1,
+    scheduler: SchedulerOption = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--out", "-o", help="Run folder: tasks, tables, picture; a killed run goes on from it."),
@@ -180,7 +190,11 @@ def _first(frame: "pd.DataFrame", top: int) -> str:
 def screen(
     country: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--country", help="H3 cells of this country (ISO3 or name); all land without it."),
+        typer.Option(
+            "--country",
+            help="H3 cells of this country (ISO3 or name); all land without it.",
+            autocompletion=complete.countries,
+        ),
     ] = None,
     resolution: Annotated[
         Optional[int],  # noqa: UP045
@@ -188,7 +202,11 @@ def screen(
     ] = None,
     grid: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--grid", help="us-counties, or admin1 units of the world."),
+        typer.Option(
+            "--grid",
+            help="us-counties, or admin1 units of the world.",
+            autocompletion=complete.words("us-counties", "admin1"),
+        ),
     ] = None,
     box: Annotated[
         Optional[str],  # noqa: UP045
@@ -199,28 +217,18 @@ def screen(
         Optional[Path],  # noqa: UP045
         typer.Option("--cells", help="Own cells: CSV, GeoPackage, GeoJSON or GeoParquet with lat, lon."),
     ] = None,
-    profile: Annotated[
-        str, typer.Option("--profile", "-p", help="Workload profiles: cloud,ai-training.")
-    ] = "cloud",
+    profile: ProfilesOption = "cloud",
     scenario: ScenarioOption = None,
     users: UsersOption = None,
     weights: WeightsOption = None,
-    by: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--by", help="Year by which power is needed."),
-    ] = None,
-    allow_risk: Annotated[
-        bool, typer.Option("--allow-risk", help="Keep what the risk filter drops.")
-    ] = False,
+    by: ByOption = None,
+    allow_risk: AllowRiskOption = False,
     top: Annotated[int, typer.Option("--top", min=1, help="Best cells to list.")] = 20,
     apart_km: Annotated[
         float, typer.Option("--apart-km", help="Least distance between listed cells [km].")
     ] = 0.0,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes on this machine.")] = 1,
-    scheduler: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--scheduler", help="A running Dask scheduler: tcp://HOST:8786."),
-    ] = None,
+    jobs: JobsOption = 1,
+    scheduler: SchedulerOption = None,
     run: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--run", help="Folder that keeps finished tiles; a killed run goes on from it."),

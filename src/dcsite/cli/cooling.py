@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from dcsite.cli.options import AtOption, DataDirOption, ForceOption, Format, OutOption
+from dcsite.cli import complete
+from dcsite.cli.options import (
+    AtOption,
+    DataDirOption,
+    ForceOption,
+    Format,
+    MaybeSiteArgument,
+    OutOption,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,17 +29,20 @@ WARMING_LIMIT_K = 10.0
 
 
 def cooling(
-    site: Annotated[
-        Optional[str],  # noqa: UP045  (typer reads it at run time on 3.11)
-        typer.Argument(metavar="[SITE]", help="Site id or an unambiguous part of id or name."),
-    ] = None,
+    site: MaybeSiteArgument = None,
     at: AtOption = None,
     points: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--points", help="CSV with lat, lon[, technology, vintage, year]: same rows out."),
     ] = None,
     technology: Annotated[
-        str, typer.Option("--technology", "-t", help="all, or a technology id (comma-joined for several).")
+        str,
+        typer.Option(
+            "--technology",
+            "-t",
+            help="all, or technologies joined by commas.",
+            autocompletion=complete.technologies_or_all,
+        ),
     ] = "all",
     mix: Annotated[
         Optional[str],  # noqa: UP045
@@ -40,12 +51,19 @@ def cooling(
     profile: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            "--profile", "-p", help="Load to judge technologies for (default: one that suits each)."
+            "--profile",
+            "-p",
+            help="Load to judge technologies for (default: one that suits each).",
+            autocompletion=complete.profiles,
         ),
     ] = None,
     vintage: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--vintage", help="hyperscale_new, colo or legacy."),
+        typer.Option(
+            "--vintage",
+            help="hyperscale_new, colo or legacy.",
+            autocompletion=complete.words("hyperscale_new", "colo", "legacy"),
+        ),
     ] = None,
     price: Annotated[
         Optional[float],  # noqa: UP045

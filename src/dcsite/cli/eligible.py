@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from dcsite.cli.options import DataDirOption, ForceOption, Format, FormatOption, OutOption
+from dcsite.cli import complete
+from dcsite.cli.options import (
+    OPERATOR,
+    RULES,
+    DataDirOption,
+    ForceOption,
+    Format,
+    FormatOption,
+    OutOption,
+)
 from dcsite.cli.output import emit_table, width, write_text
 
 if TYPE_CHECKING:
@@ -21,15 +30,16 @@ def eligible(
         Optional[int],  # noqa: UP045  (typer reads it at run time on 3.11)
         typer.Option("--accelerators", min=0, help="Accelerators meant for one country (caps, if any)."),
     ] = None,
-    operator_hq: Annotated[
-        str, typer.Option("--operator-hq", help="Country of the operator's headquarters.")
-    ] = "USA",
-    rules: Annotated[
-        str, typer.Option("--rules", help="Rule set (us-2026-01, us-2023-10, us-2025-diffusion, none).")
-    ] = "us-2026-01",
+    operator_hq: Annotated[str, OPERATOR] = "USA",
+    rules: Annotated[str, RULES] = "us-2026-01",
     country: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--country", "-c", help="Only this country (code or name); repeatable, also A,B."),
+        typer.Option(
+            "--country",
+            "-c",
+            help="Only this country (code or name); repeatable, also A,B.",
+            autocompletion=complete.countries,
+        ),
     ] = None,
     catalog: Annotated[
         bool, typer.Option("--catalog", help="Only countries in which the catalog has sites.")

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from dcsite.cli.options import DataDirOption, ForceOption, Format, VerboseOption
+from dcsite.cli import complete
+from dcsite.cli.options import (
+    DataDirOption,
+    ForceOption,
+    Format,
+    VerboseOption,
+)
 from dcsite.cli.output import say, width, write_text
 
 if TYPE_CHECKING:
@@ -36,7 +42,10 @@ def report(
     formats: Annotated[
         str,
         typer.Option(
-            "--format", "-f", help="html,csv,json,md,geojson,gpkg,xlsx,parquet,pdf,svg; several with commas."
+            "--format",
+            "-f",
+            help="html,csv,json,md,geojson,gpkg,xlsx,parquet,pdf,svg; several with commas.",
+            autocompletion=complete.report_formats,
         ),
     ] = "html",
     out: Annotated[
@@ -47,7 +56,11 @@ def report(
     ] = None,
     compare: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--compare", help="Sites to put side by side: quincy,plano,keflavik."),
+        typer.Option(
+            "--compare",
+            help="Sites to put side by side: quincy,plano,keflavik.",
+            autocompletion=complete.site_list,
+        ),
     ] = None,
     title: Annotated[str, typer.Option("--title", help="Title instead of the scenario's.")] = "",
     plain: Annotated[
@@ -279,7 +292,12 @@ def validate(
 
 def schema(
     which: Annotated[
-        str, typer.Argument(metavar="[scenario|profile|report]", help="Which schema.")
+        str,
+        typer.Argument(
+            metavar="[scenario|profile|report]",
+            help="Which schema.",
+            autocompletion=complete.words("scenario", "profile", "report"),
+        ),
     ] = "scenario",
     out: Annotated[
         Optional[Path],  # noqa: UP045

@@ -4,16 +4,21 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from dcsite.cli import complete
 from dcsite.cli.options import (
     AtOption,
     DataDirOption,
     ForceOption,
     Format,
     FormatOption,
+    MwOption,
     OutOption,
+    ProfileOption,
+    ProfilesOption,
     ScenarioOption,
     SitesOption,
     UsersOption,
+    WorkloadOption,
 )
 from dcsite.cli.output import emit_result, emit_table, say, width
 
@@ -33,15 +38,13 @@ def register(app: typer.Typer) -> None:
 
 def money(
     sites_named: Annotated[
-        list[str], typer.Argument(metavar="SITES...", help="Sites by id or part of their name.")
+        list[str],
+        typer.Argument(
+            metavar="SITES...", help="Sites by id or part of their name.", autocompletion=complete.sites
+        ),
     ],
-    profile: Annotated[
-        str, typer.Option("--profile", "-p", help="Workload profile (dcsite profiles list).")
-    ] = "cloud",
-    mw: Annotated[
-        Optional[float],  # noqa: UP045  (typer reads it at run time on 3.11)
-        typer.Option("--mw", help="Rated IT power [MW]; default 100."),
-    ] = None,
+    profile: ProfileOption = "cloud",
+    mw: MwOption = None,
     revenue: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option("--revenue-usd-per-mwh", help="Income per MWh of IT energy [USD/MWh]."),
@@ -58,10 +61,7 @@ def money(
     sites: SitesOption = None,
     at: AtOption = None,
     scenario: ScenarioOption = None,
-    workload: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--workload", help="Workload of the scenario; default the first."),
-    ] = None,
+    workload: WorkloadOption = None,
     output_format: FormatOption = Format.table,
     out: OutOption = None,
     force: ForceOption = False,
@@ -266,9 +266,7 @@ def _words(result: "SiteMoney") -> list[str]:
 
 def assumptions(
     scenario: ScenarioOption = None,
-    profile: Annotated[
-        str, typer.Option("--profile", "-p", help="Workload profiles, comma-separated.")
-    ] = "cloud",
+    profile: ProfilesOption = "cloud",
     key: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--key", help="Only keys that contain this text."),

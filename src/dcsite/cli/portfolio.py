@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from dcsite.cli.options import DataDirOption, ForceOption, Format, FormatOption, VerboseOption
+from dcsite.cli import complete
+from dcsite.cli.options import (
+    DataDirOption,
+    ForceOption,
+    Format,
+    FormatOption,
+    SiteArgument,
+    VerboseOption,
+)
 from dcsite.cli.output import emit_result, say, width
 
 if TYPE_CHECKING:
@@ -32,7 +40,12 @@ NodesOption = Annotated[
     typer.Option("--node-limit", min=1, help="Branches at most; the same everywhere."),
 ]
 SolverOption = Annotated[
-    str, typer.Option("--solver", help="highs, or pulp:NAME for a solver that PuLP reaches.")
+    str,
+    typer.Option(
+        "--solver",
+        help="highs, or pulp:NAME for a solver that PuLP reaches.",
+        autocompletion=complete.words("highs", "pulp:HiGHS", "pulp:CBC"),
+    ),
 ]
 
 
@@ -83,7 +96,14 @@ def refuse_run(out: Path | None, *, force: bool) -> None:
         If the folder exists and ``force`` is not set.
     """
     from dcsite.errors import UsageError
+    from dcsite.spec.address import is_address
 
+    if is_address(out):
+        from dcsite.data.postgis import address_of
+        from dcsite.report.postgis import refuse_table
+
+        refuse_table(address_of(out), force=force)
+        return
     if out is not None and out.exists() and not force:
         message = f"{out} exists"
         raise UsageError(message, hint="--force replaces it, or give another name")
@@ -98,7 +118,7 @@ def optimize(
     output_format: FormatOption = Format.table,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", "-o", help="Run folder to write: manifest, plan, ranking, report."),
+        typer.Option("--out", "-o", help="Run folder to write, or a database table for the plan."),
     ] = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
@@ -110,6 +130,8 @@ def optimize(
     """
     from dcsite.cli.files import scenario_path
     from dcsite.data.scenario_file import load_scenario
+    from dcsite.report.export import write_to_database
+    from dcsite.spec.address import is_address
     from dcsite.study import portfolio
     from dcsite.study.reporting import scenario_report
     from dcsite.study.runs import write_run
@@ -122,7 +144,9 @@ def optimize(
     refuse_run(out, force=force)
     tables, evaluation = facts_of(asked, data_dir, verbose=verbose)
     plan = portfolio.optimize(asked, evaluation, backend=backend, progress=say if verbose else None)
-    if out is not None:
+    if is_address(out):
+        say(f"wrote {write_to_database(plan, out, evaluation=evaluation, force=force)}")
+    elif out is not None:
         report = scenario_report(asked, tables, evaluation=evaluation, plan=plan)
         written = write_run(
             plan,
@@ -238,7 +262,7 @@ def why(
 
 
 def why_not(
-    site: Annotated[str, typer.Argument(metavar="SITE", help="Site id or an unambiguous part of it.")],
+    site: SiteArgument,
     run: RunArgument,
     time_limit: TimeOption = 120.0,
     output_format: FormatOption = Format.table,

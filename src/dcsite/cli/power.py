@@ -5,13 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from dcsite.cli import complete
 from dcsite.cli.options import (
     AtOption,
+    ChartOption,
     DataDirOption,
     ForceOption,
     Format,
     FormatOption,
     OutOption,
+    ProfileOption,
+    SitesArgument,
+    SubsidyOption,
+    TechnologyOption,
     VerboseOption,
 )
 
@@ -26,22 +32,21 @@ FILE_ENDINGS = (".csv", ".geojson", ".json", ".gpkg", ".parquet")
 
 
 def interruptible(
-    places: Annotated[
-        Optional[list[str]],  # noqa: UP045  (typer reads it at run time on 3.11)
-        typer.Argument(
-            metavar="[SITES]...", help="Sites by id or part of a name; default all of the catalog."
-        ),
-    ] = None,
+    sites_named: SitesArgument = None,
     break_even: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option("--break-even", help="Worth of running one IT-MWh [USD/MWh]; default the profile's."),
     ] = None,
     sites: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--sites", help="Names joined by commas, or a file of own sites with lat, lon."),
+        typer.Option(
+            "--sites",
+            help="Names joined by commas, or a file of own sites with lat, lon.",
+            autocompletion=complete.site_list,
+        ),
     ] = None,
     at: AtOption = None,
-    profile: Annotated[str, typer.Option("--profile", "-p", help="Profile of the load.")] = "crypto",
+    profile: ProfileOption = "crypto",
     mw: Annotated[
         float, typer.Option("--mw", help="Rated IT power, for size classes of tariffs [MW].")
     ] = 100.0,
@@ -49,10 +54,7 @@ def interruptible(
         Optional[float],  # noqa: UP045
         typer.Option("--availability", help="Largest share of hours: figures with this cap as well."),
     ] = None,
-    technology: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--technology", help="One cooling technology, instead of the one of most margin."),
-    ] = None,
+    technology: TechnologyOption = None,
     price_year: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
@@ -71,9 +73,7 @@ def interruptible(
         typer.Option("--prices", help="Own hourly prices: CSV, price_usd_per_mwh, 8,760 rows, local time."),
     ] = None,
     carbon_price: Annotated[float, typer.Option("--carbon-price", help="USD per t of CO2.")] = 0.0,
-    subsidy_removed: Annotated[
-        bool, typer.Option("--subsidy-removed", help="Cost of supply instead of subsidized tariffs.")
-    ] = False,
+    subsidy_removed: SubsidyOption = False,
     sheds_at_peak: Annotated[
         bool,
         typer.Option("--sheds-at-peak", help="Off in the hours that set the demand charge: none is paid."),
@@ -88,10 +88,7 @@ def interruptible(
     min_availability: Annotated[
         float, typer.Option("--min-availability", help="Least share of hours of a load with restarts.")
     ] = 0.0,
-    chart: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--chart", help="Write the duration curves to this SVG file."),
-    ] = None,
+    chart: ChartOption = None,
     top: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option("--top", help="Rows; default 20 in a printed table, else all.", min=1),
@@ -113,7 +110,7 @@ def interruptible(
     from dcsite.study.interruptible import interruptible as study
     from dcsite.study.quick import quick_scenario
 
-    own_file, names = _named(sites, places or [])
+    own_file, names = _named(sites, sites_named or [])
     scenario = quick_scenario(
         profiles=[profile],
         it_mw=mw,

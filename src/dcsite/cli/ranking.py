@@ -5,18 +5,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from dcsite.cli import complete
 from dcsite.cli.options import (
+    OPERATOR,
+    RULES,
+    AllowRiskOption,
     AtOption,
+    ByOption,
     DataDirOption,
     ForceOption,
     Format,
     FormatOption,
+    MwOption,
     OutOption,
+    ProfilesOption,
     ScenarioOption,
     SitesOption,
+    SubsidyOption,
+    TechnologyOption,
+    TopOption,
     UsersOption,
     VerboseOption,
     WeightsOption,
+    WhereOption,
 )
 from dcsite.cli.output import emit_result, emit_table, say, width
 
@@ -76,59 +87,45 @@ def profile_names(tables: "Tables", text: str) -> list[str]:
 
 
 def rank(
-    profile: Annotated[
-        str, typer.Option("--profile", "-p", help="Workload profile (dcsite profiles list).")
-    ] = "cloud",
-    mw: Annotated[
-        Optional[float],  # noqa: UP045  (typer reads it at run time on 3.11)
-        typer.Option("--mw", help="Rated IT power that one site must carry [MW]; default 100."),
-    ] = None,
-    by: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--by", help="Year by which power is needed."),
-    ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="Rows to print.")] = 20,
+    profile: ProfilesOption = "cloud",
+    mw: MwOption = None,
+    by: ByOption = None,
+    top: TopOption = 20,
     weights: WeightsOption = None,
-    where: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--where", help="Keep sites that fit: country=USA|CAN,tag=ai."),
-    ] = None,
+    where: WhereOption = None,
     users: UsersOption = None,
     demand: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--demand", help="Weight of a demand point: spending (default) or users."),
+        typer.Option(
+            "--demand",
+            help="Weight of a demand point: spending (default) or users.",
+            autocompletion=complete.words("spending", "users"),
+        ),
     ] = None,
     method: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--method", help="weighted_sum (default), topsis or promethee."),
+        typer.Option(
+            "--method",
+            help="weighted_sum (default), topsis or promethee.",
+            autocompletion=complete.words("weighted_sum", "topsis", "promethee"),
+        ),
     ] = None,
-    technology: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--technology", help="One cooling technology instead of the best of each site."),
-    ] = None,
+    technology: TechnologyOption = None,
     basis: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            "--basis", help="Tariff basis: delivered_ex_tax (default), delivered_mixed, delivered_all_in."
+            "--basis",
+            help="Tariff basis: delivered_ex_tax (default), delivered_mixed, delivered_all_in.",
+            autocompletion=complete.words("delivered_ex_tax", "delivered_mixed", "delivered_all_in"),
         ),
     ] = None,
-    rules: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--rules", help="Export rule set, e.g. us-2026-01 (default), none."),
-    ] = None,
-    operator_hq: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--operator-hq", help="Country of the operator's headquarters (ISO3), default USA."),
-    ] = None,
-    subsidy_removed: Annotated[
-        bool, typer.Option("--subsidy-removed", help="Cost of supply instead of subsidized tariffs.")
-    ] = False,
+    rules: Annotated[str | None, RULES] = None,
+    operator_hq: Annotated[str | None, OPERATOR] = None,
+    subsidy_removed: SubsidyOption = False,
     strict_basis: Annotated[
         bool, typer.Option("--strict-basis", help="Never fall back to another basis.")
     ] = False,
-    allow_risk: Annotated[
-        bool, typer.Option("--allow-risk", help="Keep what the risk filter drops.")
-    ] = False,
+    allow_risk: AllowRiskOption = False,
     sites: SitesOption = None,
     only_own: Annotated[
         bool, typer.Option("--only-own", help="Rank --sites and --at alone, not the catalog.")
@@ -203,27 +200,29 @@ def rank(
 def compare(
     sites_named: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Argument(metavar="SITES...", help="Two or more sites by id or part of their name."),
+        typer.Argument(
+            metavar="SITES...",
+            help="Two or more sites by id or part of their name.",
+            autocompletion=complete.sites,
+        ),
     ] = None,
     profile: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--profile", "-p", help=f"Profiles to compare for, default {COMPARED}."),
+        typer.Option(
+            "--profile",
+            "-p",
+            help=f"Profiles to compare for, default {COMPARED}.",
+            autocompletion=complete.profiles,
+        ),
     ] = None,
-    mw: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option("--mw", help="Rated IT power [MW]; default 100."),
-    ] = None,
+    mw: MwOption = None,
     weights: WeightsOption = None,
     users: UsersOption = None,
     sites: SitesOption = None,
     at: AtOption = None,
     scenario: ScenarioOption = None,
-    subsidy_removed: Annotated[
-        bool, typer.Option("--subsidy-removed", help="Cost of supply instead of subsidized tariffs.")
-    ] = False,
-    allow_risk: Annotated[
-        bool, typer.Option("--allow-risk", help="Keep what the risk filter drops.")
-    ] = False,
+    subsidy_removed: SubsidyOption = False,
+    allow_risk: AllowRiskOption = False,
     output_format: FormatOption = Format.table,
     out: OutOption = None,
     force: ForceOption = False,
@@ -309,7 +308,7 @@ def profiles_list(
 
 @profiles_app.command("show")
 def profiles_show(
-    name: Annotated[str, typer.Argument(help="Profile name.")],
+    name: Annotated[str, typer.Argument(help="Profile name.", autocompletion=complete.profiles)],
     output_format: FormatOption = Format.table,
     out: OutOption = None,
     data_dir: DataDirOption = None,

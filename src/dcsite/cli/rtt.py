@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from dcsite.cli.options import DataDirOption, ForceOption, Format, OutOption
+from dcsite.cli import complete
+from dcsite.cli.options import (
+    DataDirOption,
+    ForceOption,
+    Format,
+    OutOption,
+)
 from dcsite.cli.output import write_text
 
 if TYPE_CHECKING:
@@ -16,18 +22,27 @@ if TYPE_CHECKING:
 def rtt(
     from_place: Annotated[
         Optional[str],  # noqa: UP045  (typer reads it at run time on 3.11)
-        typer.Argument(metavar="[A]", help="Site, city, or LAT,LON (after -- if it starts with a minus)."),
+        typer.Argument(
+            metavar="[A]",
+            help="Site, city, or LAT,LON (after -- if it starts with a minus).",
+            autocompletion=complete.sites,
+        ),
     ] = None,
     to_place: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[B]", help="Site, city, or LAT,LON."),
+        typer.Argument(metavar="[B]", help="Site, city, or LAT,LON.", autocompletion=complete.sites),
     ] = None,
     pairs: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--pairs", help="CSV file with from_lat, from_lon, to_lat, to_lon: same rows out."),
     ] = None,
     network: Annotated[
-        str, typer.Option("--network", help="cloud (between regions) or public (users to sites).")
+        str,
+        typer.Option(
+            "--network",
+            help="cloud (between regions) or public (users to sites).",
+            autocompletion=complete.words("cloud", "public"),
+        ),
     ] = "public",
     access: Annotated[
         Optional[str],  # noqa: UP045

@@ -7,35 +7,28 @@ import typer
 
 from dcsite.cli.options import (
     AtOption,
+    ChartOption,
     DataDirOption,
     ForceOption,
     Format,
     FormatOption,
     OutOption,
+    ProfileOption,
     ScenarioOption,
     SeedOption,
+    SitesArgument,
     SitesOption,
+    TopOption,
     UsersOption,
     WeightsOption,
+    WhereOption,
+    WorkloadOption,
 )
 from dcsite.cli.output import emit_result, say, width
 
 if TYPE_CHECKING:
     from dcsite.data.tables import Tables
     from dcsite.spec.scenario import Scenario
-
-ChartOption = Annotated[
-    Optional[Path],  # noqa: UP045  (typer reads it at run time on 3.11)
-    typer.Option("--chart", help="Also draw it: a file ending in .svg."),
-]
-WhereOption = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("--where", help="Keep sites that fit: country=USA|CAN,tag=ai."),
-]
-WorkloadOption = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("--workload", help="Workload of the scenario; default the first that fits."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -98,13 +91,8 @@ def draw_chart(result: object, chart: Path | None, *, force: bool) -> None:
 
 
 def spectrum(
-    sites_named: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Argument(metavar="[SITES]...", help="Sites by id or part of their name; default all."),
-    ] = None,
-    profile: Annotated[
-        str, typer.Option("--profile", "-p", help="Workload profile (dcsite profiles list).")
-    ] = "cloud",
+    sites_named: SitesArgument = None,
+    profile: ProfileOption = "cloud",
     users: UsersOption = None,
     worth_max: Annotated[
         Optional[float],  # noqa: UP045
@@ -168,9 +156,7 @@ def spectrum(
 
 
 def robust(
-    profile: Annotated[
-        str, typer.Option("--profile", "-p", help="Workload profile (dcsite profiles list).")
-    ] = "cloud",
+    profile: ProfileOption = "cloud",
     users: UsersOption = None,
     draws: Annotated[int, typer.Option("--draws", min=1, max=1_000_000, help="Number of draws.")] = 10_000,
     seed: SeedOption = 0,
@@ -192,7 +178,7 @@ def robust(
     facts: Annotated[
         bool, typer.Option("--facts/--no-facts", help="Draw the facts within their uncertainty too.")
     ] = True,
-    top: Annotated[int, typer.Option("--top", min=1, help="Rows to print.")] = 15,
+    top: TopOption = 15,
     where: WhereOption = None,
     sites: SitesOption = None,
     at: AtOption = None,

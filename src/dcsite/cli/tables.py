@@ -4,14 +4,18 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from dcsite.cli import complete
 from dcsite.cli.options import (
+    OPERATOR,
     AtOption,
     DataDirOption,
     ForceOption,
     Format,
     FormatOption,
+    MaybeSiteArgument,
     OutOption,
     SitesOption,
+    TopOption,
 )
 from dcsite.cli.output import emit_table, say, width, write_text
 
@@ -118,10 +122,15 @@ def data_list(
 
 @data_app.command("show")
 def data_show(
-    name: Annotated[str, typer.Argument(metavar="TABLE", help="Name of a table (dcsite data list).")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE", help="Name of a table (dcsite data list).", autocompletion=complete.tables
+        ),
+    ],
     where: WhereOption = None,
     columns: Annotated[bool, typer.Option("--columns", help="What the columns mean, not the rows.")] = False,
-    top: Annotated[int, typer.Option("--top", min=1, help="Rows to print.")] = 20,
+    top: TopOption = 20,
     output_format: FormatOption = Format.table,
     out: OutOption = None,
     force: ForceOption = False,
@@ -320,13 +329,10 @@ def sites_list(
 
 @sites_app.command("show")
 def sites_show(
-    name: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[SITE]", help="Id of a site, or any part of id or name that fits one."),
-    ] = None,
+    name: MaybeSiteArgument = None,
     sites: SitesOption = None,
     at: AtOption = None,
-    operator_hq: Annotated[str, typer.Option("--operator-hq", help="Country of the operator.")] = "USA",
+    operator_hq: Annotated[str, OPERATOR] = "USA",
     output_format: FormatOption = Format.table,
     out: OutOption = None,
     force: ForceOption = False,
