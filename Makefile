@@ -18,7 +18,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[report,parquet,grid,cluster,test,oracle,browser,notebook,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[report,parquet,grid,cluster,postgis,fuzz,test,oracle,browser,notebook,dev]"
 	@touch $@
 
 setup: $(VENV)/.demo

@@ -1,4 +1,7 @@
-"""Write all scored cells of a screening: CSV, GeoParquet or GeoPackage, tile by tile, whole or not at all."""
+"""Write all scored cells of a screening tile by tile, whole or not at all.
+
+As CSV, GeoParquet or GeoPackage, or to a table of a database with PostGIS.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import numpy as np
 
 from dcsite.batch.store import cannot_write
 from dcsite.errors import MissingExtraError, UsageError
-from dcsite.report.plain import guard_text, whole_file
+from dcsite.report.plain import guard_text, refuse_existing, whole_file
+from dcsite.spec.address import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,8 +30,8 @@ TEXTS = ("workload", "cell", "name", "country_iso3", "zone_id", "technology")
 LAYER = "cells"
 
 
-def check_format(path: Path) -> None:
-    """Refuse an ending that is not one of :data:`FORMATS`.
+def check_target(path: Path, *, force: bool) -> None:
+    """Refuse before any work an ending that is not one of :data:`FORMATS`, and what exists without ``force``.
 
     Raises
     ------
@@ -36,8 +40,14 @@ def check_format(path: Path) -> None:
     MissingExtraError
         For Parquet without pyarrow.
     """
+    if is_address(path):
+        from dcsite.data.postgis import address_of
+        from dcsite.report.postgis import refuse_table
+
+        refuse_table(address_of(path), force=force)
+        return
     if path.suffix.lower() not in FORMATS:
-        message = f"{path}: cells are written as {', '.join(FORMATS)}"
+        message = f"{path}: cells are written as {', '.join(FORMATS)}, or to postgresql://...?table=NAME"
         raise UsageError(message)
     if path.suffix.lower() == ".parquet":
         try:
@@ -45,6 +55,7 @@ def check_format(path: Path) -> None:
         except ImportError:
             feature = f"writing {path.name}"
             raise MissingExtraError(feature, "parquet") from None
+    refuse_existing(path, force=force)
 
 
 def write_cells(state: State, tasks: Sequence[Task], folder: Path, path: Path, *, force: bool) -> int:
@@ -55,6 +66,8 @@ def write_cells(state: State, tasks: Sequence[Task], folder: Path, path: Path, *
     DcsiteError
         If the file exists and ``force`` is not set, or cannot be written.
     """
+    if is_address(path):
+        return _write_table(state, tasks, folder, path, force=force)
     with whole_file(path, force=force) as temporary:
         try:
             if path.suffix.lower() == ".csv":
@@ -90,6 +103,18 @@ def _write_csv(state: State, tasks: Sequence[Task], folder: Path, path: Path) ->
         if count == 0:
             handle.write(",".join(TEXTS) + "\n")
     return count
+
+
+def _write_table(state: State, tasks: Sequence[Task], folder: Path, path: Path, *, force: bool) -> int:
+    from dcsite.batch.screen import FIGURES
+    from dcsite.data.postgis import address_of
+    from dcsite.report.postgis import new_table
+
+    columns = [(name, "text") for name in TEXTS] + [
+        (name, "number") for name in ("lat", "lon", "score", *FIGURES)
+    ]
+    with new_table(address_of(path), columns, force=force) as append:
+        return sum(append(frame) for frame in _frames(state, tasks, folder))
 
 
 def _points_wkb(frame: pd.DataFrame) -> list[bytes]:

@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dcsite.errors import DcsiteError, MissingExtraError, UsageError
+from dcsite.spec.address import passwords, take_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -194,13 +195,14 @@ class SerialExecutor:
 _work: Work | None = None
 
 
-def _start_worker(work: Work) -> None:
-    """Prepare a worker process: leave Ctrl-C to the driver, end when the driver is gone."""
+def _start_worker(work: Work, known: dict[str, str]) -> None:
+    """Prepare a worker process: leave Ctrl-C to the driver, end when the driver is gone, open its databases."""
     import multiprocessing
     import signal
 
     global _work
     _work = work
+    take_passwords(known)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -281,7 +283,7 @@ class ProcessExecutor:
                 self.jobs,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_start_worker,
-                initargs=(work,),
+                initargs=(work, passwords()),
             )
             clean = False
             try:

@@ -386,7 +386,8 @@ def screen(
     run, resume
         Run folder to keep, and whether to go on with the run in it.
     cells_out
-        File for all scored cells: ``.csv``, ``.parquet`` (GeoParquet) or ``.gpkg``.
+        File for all scored cells: ``.csv``, ``.parquet`` (GeoParquet) or ``.gpkg``; or the address of a
+        database table.
     force
         Overwrite ``cells_out``.
 
@@ -399,11 +400,9 @@ def screen(
         message = f"top must be 1 or more and the distance 0 to 20,000 km, got {top} and {apart_km:g}"
         raise UsageError(message)
     if cells_out is not None:
-        from dcsite.batch.cell_files import check_format
-        from dcsite.report.plain import refuse_existing
+        from dcsite.batch.cell_files import check_target
 
-        check_format(cells_out)
-        refuse_existing(cells_out, force=force)
+        check_target(cells_out, force=force)
     where = None if data_dir is None else str(Path(data_dir).resolve())
     same = identity(where)
     raw = scenario.model_dump(mode="json", exclude_unset=True)

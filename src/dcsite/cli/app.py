@@ -76,7 +76,9 @@ _register()
 def main() -> None:
     """Run the program; the only place that prints an error and picks an exit code."""
     from dcsite.errors import DcsiteError
+    from dcsite.spec.address import keep_password, without_password
 
+    sys.argv[1:] = [keep_password(text) for text in sys.argv[1:]]  # no part of the program sees one
     try:
         try:
             app(prog_name="dcsite")
@@ -84,7 +86,7 @@ def main() -> None:
             sys.stdout.flush()
     except DcsiteError as error:
         sys.stdout.flush()
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {without_password(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of a pipe (head, less) has gone: that is not an error of ours.
@@ -104,7 +106,7 @@ def main() -> None:
         if os.environ.get("DCSITE_DEBUG"):
             raise
         print(  # noqa: T201
-            f"error: unexpected {type(error).__name__}: {error}\n"
+            f"error: unexpected {type(error).__name__}: {without_password(str(error))}\n"
             "  hint: this is a fault of dcsite; DCSITE_DEBUG=1 shows the traceback for a report",
             file=sys.stderr,
         )

@@ -23,7 +23,9 @@ class Format(StrEnum):
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="What to print on stdout.")]
 OutOption = Annotated[
     Optional[Path],  # noqa: UP045  (typer reads it at run time on 3.11)
-    typer.Option("--out", "-o", help="Write to this file or folder instead of stdout."),
+    typer.Option(
+        "--out", "-o", help="Write to this file, folder or postgresql://...?table=NAME instead of stdout."
+    ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 ChartOption = Annotated[
@@ -135,7 +137,10 @@ MaybeSiteArgument = Annotated[
 ]
 SitesOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--sites", help="Own sites: CSV, GeoJSON, GeoPackage or GeoParquet with lat, lon."),
+    typer.Option(
+        "--sites",
+        help="Own sites: CSV, GeoJSON, GeoPackage or GeoParquet with lat, lon, or postgresql://...?table=NAME.",
+    ),
 ]
 AtOption = Annotated[
     Optional[list[str]],  # noqa: UP045

@@ -34,6 +34,13 @@ def say(text: str) -> None:
 
 def write_text(text: str, out: Path | None, *, force: bool = False) -> None:
     """Write a text result to stdout, or to a file by a temporary name and a rename."""
+    from dcsite.spec.address import is_address
+
+    if is_address(out):
+        from dcsite.errors import UsageError
+
+        message = "this result has no places and is not written to a database"
+        raise UsageError(message, hint="give --out a file")
     if out is None:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         return
@@ -57,7 +64,12 @@ def emit_result(
     """Write a result that reports understand; with ``out`` the ending of the file decides the format."""
     from dcsite.report import export
     from dcsite.report.frames import as_report
+    from dcsite.spec.address import is_address
 
+    if is_address(out):
+        told = export.write_to_database(result, out, evaluation=evaluation, title=title, force=force)
+        say(f"wrote {told}")
+        return
     if out is not None and (out.suffix or out.is_dir()):
         for path in export.write_report(result, out, evaluation=evaluation, title=title, force=force):
             say(f"wrote {path}")

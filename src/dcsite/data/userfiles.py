@@ -1,4 +1,4 @@
-"""A user's own sites: reads CSV, GeoJSON, GeoPackage and GeoParquet, or points typed on the command line.
+"""A user's own sites: reads CSV, GeoJSON, GeoPackage, GeoParquet and database tables, or points as typed.
 
 Owns what such a file may hold and how its faults are told: all of them at once, each with file, row,
 column, value and what would be right. What a file does not say about a place is filled by
@@ -23,6 +23,7 @@ import pandas as pd
 from dcsite.data.places import INPUT_COLUMNS, country_names, fill_places, resolve_country, slug_of
 from dcsite.data.prices import load_zones
 from dcsite.errors import DataError, MissingExtraError, Problem, UsageError
+from dcsite.spec.address import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -268,6 +269,25 @@ def _read_frame(path: Path) -> Raw:
         if type(error).__module__.startswith("pyarrow"):
             raise _stop(name, f"not readable as Parquet ({str(error).splitlines()[0]})") from None
         raise
+    return _raw_of_frame(name, frame)
+
+
+def _read_table(text: str) -> Raw:
+    """A table of a database with PostGIS."""
+    from dcsite.data.postgis import address_of, read_rows
+
+    address = address_of(text)
+    frame = read_rows(address, most_rows=MAX_ROWS, most_signs=MAX_CELL)
+    if not len(frame):
+        raise _stop(str(address), "no rows", "add one row per site")
+    if len(frame) > MAX_ROWS:
+        raise _stop(str(address), f"more than {MAX_ROWS:,} rows, the limit", "make a view with fewer")
+    return _raw_of_frame(str(address), frame)
+
+
+def _raw_of_frame(name: str, frame: Any) -> Raw:  # noqa: ANN401  (a frame of pandas or geopandas)
+    import geopandas
+
     has_geometry = isinstance(frame, geopandas.GeoDataFrame)
     geometry_name = frame.geometry.name if has_geometry else ""
     columns = [str(column) for column in frame.columns if column != geometry_name]
@@ -503,6 +523,8 @@ def read_sites(path: str | Path, tables: Tables) -> pd.DataFrame:
     MissingExtraError
         If the format needs packages that are not installed.
     """
+    if is_address(path):
+        return judge(_read_table(str(path)), tables)
     file = Path(path)
     _limit(file)
     suffix = file.suffix.lower()
@@ -526,7 +548,8 @@ def load_sites(path: str | Path, tables: Tables) -> pd.DataFrame:
     Parameters
     ----------
     path
-        CSV (UTF-8, commas), GeoJSON, GeoPackage or GeoParquet. ``lat`` and ``lon``, or a geometry; a polygon
+        CSV (UTF-8, commas), GeoJSON, GeoPackage, GeoParquet, or the address of a table of a database with
+        PostGIS (``postgresql://user@host/database?table=sites``). ``lat`` and ``lon``, or a geometry; a polygon
         counts by a point inside it, and its area becomes ``land_m2``. Coordinates in another system are
         converted; a file that names no system must look like degrees.
     tables

@@ -34,6 +34,7 @@ from dcsite.report.frames import (
 )
 from dcsite.report.plain import guard_text, plain_value, refuse_existing, whole_file
 from dcsite.report.terminal import cell_text, clean
+from dcsite.spec.address import is_address
 
 if TYPE_CHECKING:
     from dcsite.physics.evaluation import Evaluation
@@ -81,7 +82,9 @@ def write_report(
         Ranking, comparison, plan, evaluation, frame, :class:`~dcsite.report.frames.Report`, or a sequence
         of these.
     path
-        File; a folder when ``format`` names several (``html,xlsx``): files ``report.<format>`` in it.
+        File; a folder when ``format`` names several (``html,xlsx``): files ``report.<format>`` in it. The
+        address of a database table (``postgresql://user@host/database?table=name``) takes the main table
+        with its places; no file is written then.
     format
         One of :data:`FORMATS`; default by the suffix of ``path``.
     evaluation
@@ -105,6 +108,9 @@ def write_report(
         If the format needs packages that are not installed.
     """
     report = as_report(result, evaluation=evaluation, title=title, presets=presets, pictures=pictures)
+    if is_address(path):
+        write_to_database(report, path, force=force)
+        return []
     target = Path(path)
     if isinstance(format, str) and "," in format:
         format = [part.strip() for part in format.split(",") if part.strip()]
@@ -418,6 +424,30 @@ def _geo_frame(table: Table, frame: pd.DataFrame) -> Any:  # noqa: ANN401
             plain[column.name] = pd.to_numeric(plain[column.name], errors="coerce")
     points = gpd.points_from_xy(pd.to_numeric(frame["lon"]), pd.to_numeric(frame["lat"]))
     return gpd.GeoDataFrame(plain, geometry=points, crs="EPSG:4326")
+
+
+def write_to_database(result: Any, address: object, *, force: bool = False, **about: Any) -> str:  # noqa: ANN401
+    """Write the table of a one-table format (:func:`~dcsite.report.frames.main_table`) to a database.
+
+    Parameters
+    ----------
+    address
+        ``postgresql://user@host/database?table=name``.
+    about
+        ``evaluation`` and ``title``, as for :func:`write_report`.
+
+    Returns
+    -------
+    str
+        What was written where, without the password.
+    """
+    from dcsite.data.postgis import address_of
+    from dcsite.report.postgis import write_table
+
+    where = address_of(address)
+    table, frame = _places(as_report(result, **about))
+    count = write_table(table, frame, where, force=force)
+    return f"{count:,} rows to {where}"
 
 
 def _write_gpkg(report: Report, path: Path) -> None:

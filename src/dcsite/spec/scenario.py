@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from dcsite.spec.address import is_address, read_address
 from dcsite.spec.base import Model
 from dcsite.spec.workload import Fraction, Name, NonNegative, Positive, Workload
 
@@ -64,7 +65,10 @@ class Sites(Model):
     """Which sites are candidates."""
 
     catalog: Literal["world", "none"] = "world"
-    file: str | None = Field(None, description="own sites: CSV, GeoJSON, GeoPackage or GeoParquet")
+    file: str | None = Field(
+        None,
+        description="own sites: CSV, GeoJSON, GeoPackage, GeoParquet, or postgresql://host/database?table=name",
+    )
     only: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     require: tuple[str, ...] = ()
@@ -78,6 +82,12 @@ class Sites(Model):
     )
     existing: tuple[ExistingSite, ...] = ()
     override: tuple[SiteOverride, ...] = ()
+
+    @field_validator("file")
+    @classmethod
+    def _hide(cls, file: str | None) -> str | None:
+        """Keep no password: a scenario is written to runs and reports."""
+        return str(read_address(file)) if file is not None and is_address(file) else file
 
 
 class Share(Model):

@@ -26,6 +26,7 @@ from dcsite.optimize.plan import Plan
 from dcsite.report import export
 from dcsite.report.frames import frame_table, plan_table, ranking_table
 from dcsite.report.plain import plain_value, unguard_text
+from dcsite.spec.address import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -178,7 +179,7 @@ def _fill(
     if plan.solution is not None:
         texts["solution.csv"] = _solution_text(plan)
     if scenario_text is not None:
-        texts["scenario.toml"] = scenario_text
+        texts["scenario.toml"] = without_password(scenario_text)
     document = {name: plain_value(getattr(plan, name)) for name in SCALARS} | {
         "cost_parts_usd_per_year": {key: float(value) for key, value in plan.cost_parts.items()},
         "sites": plan.sites,
