@@ -4,8 +4,9 @@
     python scripts/docs_outputs.py --write    put the present outputs into the pages
 
 A block is fenced as ``console``; a line ``$ dcsite ...`` is run, what follows is its output. A line ``...`` in
-the output stands for anything; ``| head -n N`` or ``| tail -n N`` after a command cuts its output. Commands of one page run in one
-temporary folder, one after the other, so a later one may read what an earlier one wrote.
+the output stands for anything; ``| head -n N`` or ``| tail -n N`` after a command cuts its output. Commands of
+one page run in one temporary folder, one after the other, so a later one may read what an earlier one wrote. A
+picture that a command writes below ``docs/pictures`` is compared with the committed one, or replaces it.
 """
 
 from __future__ import annotations
@@ -120,6 +121,35 @@ def rewrite(page: Path) -> bool:
     return new != text
 
 
+PICTURES = Path("docs/pictures")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+NEAR_PX = 0.6
+"""Figures of a picture may differ by this much: another processor rounds elsewhere."""
+
+
+def same_picture(one: str, other: str) -> bool:
+    """Whether two pictures differ in nothing but the last digit of positions."""
+    if NUMBER.split(one) != NUMBER.split(other):
+        return False
+    pairs = zip(NUMBER.findall(one), NUMBER.findall(other), strict=True)
+    return all(abs(float(a) - float(b)) <= NEAR_PX for a, b in pairs)
+
+
+def changed_pictures(*, write: bool = False) -> list[str]:
+    """Pictures drawn in the present folder that differ from the committed ones, by name."""
+    changed = []
+    for drawn in sorted(PICTURES.glob("*.svg")):
+        kept = ROOT / PICTURES / drawn.name
+        text = drawn.read_text(encoding="utf-8")
+        if kept.is_file() and same_picture(text, kept.read_text(encoding="utf-8")):
+            continue
+        changed.append(drawn.name)
+        if write:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(text, encoding="utf-8")
+    return changed
+
+
 @contextlib.contextmanager
 def workplace() -> object:
     """A temporary folder that looks like the checkout to a command: scenarios/ and examples/ by link."""
@@ -147,12 +177,17 @@ def main() -> int:
             if options.write:
                 if rewrite(page):
                     print(f"rewrote {page.relative_to(ROOT)}")
+                for name in changed_pictures(write=True):
+                    print(f"drew {name}")
                 continue
             for example in examples(page):
                 printed = run(example.command)
                 if not matches(example.shown, printed):
                     stale += 1
                     print(f"{page.relative_to(ROOT)}: $ {example.command}\n{difference(example, printed)}\n")
+            for name in changed_pictures():
+                stale += 1
+                print(f"{page.relative_to(ROOT)}: {PICTURES / name} is out of date")
     return 1 if stale else 0
 
 

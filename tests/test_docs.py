@@ -29,6 +29,7 @@ def test_commands_print_what_the_page_shows(page):
             printed = docs.run(example.command)
             if not docs.matches(example.shown, printed):
                 stale.append(f"$ {example.command}\n{docs.difference(example, printed)}")
+        stale += [f"{docs.PICTURES / name} is drawn anew" for name in docs.changed_pictures()]
     assert not stale, "\n\n".join(stale) + "\n\nscripts/docs_outputs.py --write brings the pages up to date"
 
 
@@ -36,6 +37,24 @@ def test_a_page_with_another_output_is_noticed():
     assert docs.matches("a\n...\nz", "a\nb\nc\nz")
     assert not docs.matches("a\n...\nz", "a\nb\nc")
     assert not docs.matches("price 41.0", "price 42.0")
+
+
+def test_a_picture_may_differ_in_the_last_digit_only():
+    assert docs.same_picture('<line x1="10.1" y1="-3"/>', '<line x1="10.2" y1="-3"/>')
+    assert not docs.same_picture('<line x1="10.1"/>', '<line x1="12"/>')
+    assert not docs.same_picture("<text>Quincy</text>", "<text>Plano</text>")
+
+
+def test_every_picture_is_drawn_by_a_command_of_a_page_that_shows_it():
+    for picture in sorted((ROOT / docs.PICTURES).glob("*.svg")):
+        shown = [
+            page for page in docs.pages() if f"pictures/{picture.name}" in page.read_text(encoding="utf-8")
+        ]
+        commands = [example.command for page in shown for example in docs.examples(page)]
+        assert any(f"{docs.PICTURES}/{picture.stem.partition('_')[0]}" in text for text in commands), (
+            picture.name
+        )
+        assert picture.stat().st_size < 100_000
 
 
 @pytest.mark.parametrize("name", ["docs/commands.md", "docs/scenario.md", "docs/columns.md"])

@@ -51,6 +51,30 @@ def write_text(text: str, out: Path | None, *, force: bool = False) -> None:
     say(f"wrote {out}")
 
 
+def write_chart(picture: str | None, chart: Path | None, *, force: bool = False) -> None:
+    """Write the picture that ``--chart`` asks for; nothing without it.
+
+    Raises
+    ------
+    UsageError
+        If the file does not end in .svg, exists without ``--force``, or there is nothing to draw.
+    """
+    if chart is None:
+        return
+    from dcsite.errors import UsageError
+    from dcsite.report.plain import whole_file
+
+    if chart.suffix.lower() != ".svg":
+        message = f"--chart {chart}: must end in .svg"
+        raise UsageError(message)
+    if picture is None:
+        message = f"--chart {chart}: there is nothing to draw"
+        raise UsageError(message)
+    with whole_file(chart, force=force) as temporary:
+        temporary.write_text(picture, encoding="utf-8")
+    say(f"wrote {chart}")
+
+
 def emit_result(
     result: Any,  # noqa: ANN401  (any result of the library)
     text: str,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 CHART_ROWS = 12
 CHART_COLUMNS = 61
 MOST_CHARTED = 4
+MOST_DRAWN = 8
 MARKS = "*+o#"
 FILE_ENDINGS = (".csv", ".geojson", ".json", ".gpkg", ".parquet")
 
@@ -104,7 +105,7 @@ def interruptible(
     Heat and price are joined hour by hour (price x PUE decides, not price); a demand charge is not avoided
     by stopping and stands apart. Example: dcsite interruptible --break-even 95 quincy plano keflavik
     """
-    from dcsite.cli.output import emit_table, say
+    from dcsite.cli.output import emit_table, say, write_chart
     from dcsite.data.tables import load_tables
     from dcsite.physics.power import Restarts
     from dcsite.study.interruptible import interruptible as study
@@ -139,8 +140,7 @@ def interruptible(
         min_availability=min_availability,
         blocks=verbose,
     )
-    if chart is not None:
-        _write_chart(result, chart, force=force)
+    write_chart(None if chart is None else _picture(result), chart, force=force)
     table = _table(result, top=top, files=output_format is not Format.table or out is not None)
     if verbose:
         for text in _details(result, len(table.frame)):
@@ -242,27 +242,19 @@ def _details(result: "Interruptible", rows: int) -> list[str]:
     return lines
 
 
-def _write_chart(result: "Interruptible", path: Path, *, force: bool) -> None:
-    from dcsite.cli.output import say
-    from dcsite.errors import UsageError
+def _picture(result: "Interruptible") -> str | None:
+    """Duration curves as SVG; None where no site has a price."""
     from dcsite.report.figures import duration_svg
-    from dcsite.report.plain import whole_file
 
-    if path.suffix.lower() != ".svg":
-        message = f"--chart {path}: must end in .svg"
-        raise UsageError(message)
-    if not result.cost_usd_per_it_mwh:
-        message = "--chart: no site has a price, so there is nothing to draw"
-        raise UsageError(message)
-    names = list(result.cost_usd_per_it_mwh)[:8]
-    svg = duration_svg(
+    names = list(result.cost_usd_per_it_mwh)[:MOST_DRAWN]
+    if not names:
+        return None
+    return duration_svg(
         {name: (result.share, result.cost_usd_per_it_mwh[name]) for name in names},
         break_even_usd_per_mwh=result.break_even_usd_per_mwh,
         title="Cost of an IT-MWh (price x PUE) over the hours of a year",
+        y_title="Cost of an IT-MWh, price x PUE [USD/MWh]",
     )
-    with whole_file(path, force=force) as temporary:
-        temporary.write_text(svg, encoding="utf-8")
-    say(f"wrote {path}")
 
 
 def ascii_chart(result: "Interruptible") -> str:

@@ -24,7 +24,7 @@ from dcsite.cli.options import (
     WhereOption,
     WorkloadOption,
 )
-from dcsite.cli.output import emit_result, say, width
+from dcsite.cli.output import emit_result, width, write_chart
 
 if TYPE_CHECKING:
     from dcsite.data.tables import Tables
@@ -64,32 +64,6 @@ def asked_scenario(
     )
 
 
-def draw_chart(result: object, chart: Path | None, *, force: bool) -> None:
-    """Write the picture of a result.
-
-    Raises
-    ------
-    UsageError
-        If the file does not end in .svg, or exists without ``--force``.
-    """
-    if chart is None:
-        return
-    from dcsite.errors import UsageError
-    from dcsite.report.figures import picture_svg
-    from dcsite.report.plain import whole_file
-
-    if chart.suffix.lower() != ".svg":
-        message = f"--chart {chart}: must end in .svg"
-        raise UsageError(message)
-    picture = picture_svg(result)
-    if picture is None:
-        message = f"--chart {chart}: there is nothing to draw"
-        raise UsageError(message)
-    with whole_file(chart, force=force) as temporary:
-        temporary.write_text(picture, encoding="utf-8")
-    say(f"wrote {chart}")
-
-
 def spectrum(
     sites_named: SitesArgument = None,
     profile: ProfileOption = "cloud",
@@ -119,6 +93,7 @@ def spectrum(
     Example: dcsite spectrum --users USA --where country=USA --chart spectrum.svg
     """
     from dcsite.data.tables import load_tables
+    from dcsite.report.figures import picture_svg
     from dcsite.report.frames import frame_table
     from dcsite.report.terminal import paragraph, table_text
     from dcsite.study.evaluating import evaluate
@@ -151,7 +126,7 @@ def spectrum(
     shown = frame.drop(columns=["sentence", "unit"])
     parts = [f"{title}\n\n", table_text(frame_table(shown, "spectrum", title, drop=("name",)), width()), "\n"]
     parts += [paragraph(sentence, width()) for sentence in (*frame["sentence"], *found.notes)]
-    draw_chart(found, chart, force=force)
+    write_chart(picture_svg(found) if chart else None, chart, force=force)
     emit_result(found, "".join(parts), output_format, out, evaluation=evaluation, title=title, force=force)
 
 
@@ -196,6 +171,7 @@ def robust(
     """
     from dcsite.data.tables import load_tables
     from dcsite.errors import UsageError
+    from dcsite.report.figures import picture_svg
     from dcsite.report.frames import frame_table
     from dcsite.report.terminal import paragraph, table_text
     from dcsite.study.evaluating import evaluate
@@ -237,5 +213,5 @@ def robust(
     )
     parts = [f"{title}\n\n", table_text(table, width(), top=top), "\n"]
     parts += [paragraph(sentence, width()) for sentence in robust_sentences(result, ranking)]
-    draw_chart(result, chart, force=force)
+    write_chart(picture_svg(result) if chart else None, chart, force=force)
     emit_result(result, "".join(parts), output_format, out, evaluation=evaluation, title=title, force=force)

@@ -162,6 +162,13 @@ def _shorter(words: str, room_px: float, size: float = 12.0) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
+def _place_name(name: str, room_px: float) -> str:
+    """Name of a place cut to the room: without state or brackets before letters are cut."""
+    if len(name) * 0.56 * 12.0 <= room_px:
+        return name
+    return _shorter(name.partition(" (")[0].partition(",")[0], room_px)
+
+
 def _nice_step(span: float, most: int) -> float:
     if span <= 0 or not math.isfinite(span):
         return 1.0
@@ -661,6 +668,7 @@ def duration_svg(
     *,
     break_even_usd_per_mwh: float | None = None,
     title: str = "Price duration",
+    y_title: str = "Price [USD/MWh]",
     colors: Mapping[str, str] = LIGHT,
 ) -> str:
     """Price duration curves: the share of hours in which the price is at most so high.
@@ -687,7 +695,7 @@ def duration_svg(
     low = min(0.0, float(prices.min()) if len(prices) else 0.0)
     drawing = Drawing(800, 380, title, colors)
     axes = Axes(drawing, 60, 50, 780, 300, 0.0, 100.0, low, high)
-    axes.grid("Share of hours, cheapest first [%]", "Price [USD/MWh]")
+    axes.grid("Share of hours, cheapest first [%]", y_title)
     for place, (name, (share, price)) in enumerate(curves.items()):
         axes.curve(100.0 * np.asarray(share, dtype=np.float64), price, f"s{place % SERIES}", note=name)
     if break_even_usd_per_mwh is not None:
@@ -784,15 +792,13 @@ def spectrum_svg(spectrum: Spectrum, colors: Mapping[str, str] = LIGHT) -> str:
         for interval in intervals:
             x0, x1 = axes.x(max(interval.start, start)), axes.x(min(interval.end, end))
             drawing.rect(x0, top, x1 - x0, 26, series[interval.site_id], interval.sentence)
-            label = _shorter(interval.name, x1 - x0 - 8)
+            label = _place_name(interval.name, x1 - x0 - 8)
             if x1 - x0 > 34:
                 drawing.text(
                     (x0 + x1) / 2, top + 17, label, side="middle", fill="accent-ink", font_weight="bold"
                 )
-            if interval.start > start:
-                drawing.line(x0, top, x0, top + 220, "soft", stroke_width="0.7", stroke_dasharray="3 3")
-                mark = f"{interval.start:.2f}x" if is_rack else f"{interval.start:,.0f}"
-                drawing.text(x0, top + 39, mark, side="middle", fill="soft", font_size="10")
+        breaks = [interval.start for interval in intervals if interval.start > start]
+        _break_marks(axes, top, breaks, is_rack=is_rack)
         grid = np.geomspace(start, end, 121) if is_rack else np.linspace(start, end, 121)
         behind = _behind(spectrum, lines, winners, grid, is_rack=is_rack)
         seen = behind[np.isfinite(behind) & (behind > 0)]
@@ -808,8 +814,12 @@ def spectrum_svg(spectrum: Spectrum, colors: Mapping[str, str] = LIGHT) -> str:
                 name = str(lines.at[site, "name"])
                 axes_curve(axes, grid[before], behind[place][before], series[site], name)
         if gate < end:
-            words = _shorter("denser racks need other cooling", axes.x1 - axes.x(gate) - 12, 11)
-            drawing.text(axes.x(gate) + 6, axes.y1 - 8, words, fill="soft", font_size="11")
+            x = axes.x(gate)
+            drawing.rect(x, axes.y0, axes.x1 - x, axes.y1 - axes.y0, "line", fill_opacity="0.35")
+            words = _shorter("denser racks need other cooling", axes.x1 - x - 12, 11)
+            drawing.text(
+                (x + axes.x1) / 2, (axes.y0 + axes.y1) / 2, words, side="middle", fill="soft", font_size="11"
+            )
         here = 1.0 if is_rack else spectrum.worth_now_usd_per_rack_year
         if start <= here <= end:
             x = axes.x(here)
@@ -827,6 +837,26 @@ def spectrum_svg(spectrum: Spectrum, colors: Mapping[str, str] = LIGHT) -> str:
     names = [(series[site], _shorter(_winner_name(spectrum, site), 240)) for site in winners]
     _legend(drawing, names, 70, 602)
     return drawing.svg()
+
+
+BREAK_ROWS: Final = 2
+"""Rows below the band for the figures of break points; one that fits in neither is only in the notes."""
+
+
+def _break_marks(axes: Axes, top: float, breaks: Sequence[float], *, is_rack: bool) -> None:
+    """Dashed lines at the break points with their figures, on a second row where two would touch."""
+    ends = [-math.inf] * BREAK_ROWS
+    for value in breaks:
+        x = axes.x(value)
+        axes.drawing.line(x, top, x, top + 220, "soft", stroke_width="0.7", stroke_dasharray="3 3")
+        mark = f"{value:.2f}x" if is_rack else f"{value:,.0f}"
+        half = 0.5 * 6.0 * len(mark)
+        row = next((place for place, end in enumerate(ends) if x - half > end), None)
+        if row is None:
+            continue
+        ends[row] = x + half + 4
+        halo = {"stroke": "paper", "stroke_width": "3", "paint_order": "stroke"}
+        axes.drawing.text(x, top + 38 + 12 * row, mark, side="middle", fill="soft", font_size="10", **halo)
 
 
 def _winner_name(spectrum: Spectrum, site_id: str) -> str:
