@@ -361,6 +361,23 @@ def test_the_index_answers_the_same_in_any_chunks():
         assert np.abs(getattr(many, name) - np.ceil(np.minimum(getattr(exact, name), 767))).max() <= 1.0
 
 
+@pytest.mark.parametrize(("factor", "skipped"), [(1.0, True), (0.3, False)])
+def test_the_index_leaves_out_the_floor_only_where_no_path_can_break_it(factor, skipped, monkeypatch):
+    rng = np.random.default_rng(6)
+    network = make_network(country_log_factor={}, pair_log_factor={}, link_factor=np.full(len(LINKS), factor))
+    user, site = rng.uniform(-60, 70, (40, 2)), rng.uniform(-60, 70, (300, 2))
+    user[:5], site[:5] = ([hub[2:] for hub in HUBS[:5]] for _ in range(2))
+    index = ReachIndex.build(network, user[:, 0], user[:, 1], None, np.ones(40))
+    assert index.above_floor == skipped
+    table = rtt_matrix(network, site[:, 0], site[:, 1], None, user[:, 0], user[:, 1], None)
+    km = latency.matrix_km(latency.unit_vectors(*site.T), latency.unit_vectors(*user.T))
+    assert (table <= km / 100 + 1e-9).any() != skipped
+    assert index.rtt(*site.T, None) == pytest.approx(table, abs=1e-3)
+    whole = index.metrics(*site.T, None)
+    monkeypatch.setattr(latency, "BLOCK_PAIRS", 111)
+    assert index.metrics(*site.T, None).rtt_mean_ms == pytest.approx(whole.rtt_mean_ms, abs=1e-4)
+
+
 def test_unknown_countries_have_no_border_and_no_factor():
     network = make_network()
     known = rtt_pairs_ms(

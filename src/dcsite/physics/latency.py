@@ -23,7 +23,7 @@ from scipy.spatial import cKDTree
 from dcsite.constants import EARTH_RADIUS_KM, FIBER_KM_PER_MS_ROUND_TRIP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -986,6 +986,9 @@ def rtt_metrics(
 HISTOGRAM_MS = 768
 """Bins of 1 ms of the quantiles over demand in :meth:`ReachIndex.metrics`; the last takes the rest."""
 
+BLOCK_PAIRS = 131_072
+"""Pairs of a block: half a megabyte in single precision, and small enough that no thread pool wakes up."""
+
 
 @dataclass(frozen=True)
 class ReachIndex:
@@ -1040,12 +1043,42 @@ class ReachIndex:
             residual_weighted=none if nodes is None else (nodes.weighted @ users.kernel.T).astype(np.float32),
         )
 
+    @cached_property
+    def above_floor(self) -> bool:
+        """Whether no path is faster than light in fiber, so that the floor need not be computed.
+
+        True without residuals and factors when no hub is too fast for any user: access and direct routes
+        are slower than the floor, and great circles obey the triangle inequality.
+        """
+        network = self.network
+        if self.residual_weight.shape[0] or network.corrected:
+            return False
+        rates = (
+            network.rate_ms_per_km["access_to_hub"],
+            DIRECT_DETOUR_RATIO * network.rate_ms_per_km["terrestrial_dense"],
+        )
+        floor = matrix_km(network.hub_xyz, self.users.xyz) / FIBER_KM_PER_MS_ROUND_TRIP.value
+        slow = min(rates) >= 1.0 / FIBER_KM_PER_MS_ROUND_TRIP.value
+        return bool(slow and (self.table + network.intercept_ms >= floor).all())
+
     def rtt(
         self, lat: ArrayLike, lon: ArrayLike, country: ArrayLike | Sequence[str] | None
     ) -> NDArray[np.float32]:
         """RTT of sites to all users, shape (S, U), in single precision. [ms]"""
+        sites = prepare_points(self.network, lat, lon, country)
+        result = np.empty((len(sites), len(self.users)), dtype=np.float32)
+        for rows in self._blocks(len(sites)):
+            result[rows] = self._rtt(sites.part(rows))
+        return result
+
+    def _blocks(self, sites: int) -> Iterator[slice]:
+        """Cut sites so that a block of the matrix stays in cache and in one thread of the linear algebra."""
+        size = max(BLOCK_PAIRS // max(len(self.users), 1), 1)
+        return (slice(start, min(start + size, sites)) for start in range(0, sites, size))
+
+    def _rtt(self, sites: Points) -> NDArray[np.float32]:
+        """RTT of prepared sites to all users. [ms]"""
         network = self.network
-        sites = prepare_points(network, lat, lon, country)
         access = sites.access_ms.astype(np.float32)
         rtt = self.table[sites.hub[:, 0]]
         rtt += access[:, 0, None]
@@ -1062,23 +1095,27 @@ class ReachIndex:
         direct = _direct_ms(network, near_km, home).astype(np.float32)
         rtt[row, column] = np.minimum(rtt[row, column], direct)
         if network.far_ms:
-            far = np.expm1(rtt * np.float32(-1.0 / network.far_scale_ms))
+            far = rtt * np.float32(-1.0 / network.far_scale_ms)
+            np.exp(far, out=far)
             far *= np.float32(-network.far_ms)
             rtt += far
-        rtt += np.float32(network.intercept_ms)
-        rtt *= self.region_factor[sites.region]
-        rtt *= sites.factor.astype(np.float32)[:, None]
+        rtt += np.float32(network.intercept_ms + network.far_ms)
+        if network.corrected:
+            rtt *= self.region_factor[sites.region]
+            rtt *= sites.factor.astype(np.float32)[:, None]
         if self.residual_weight.shape[0]:
             kernel = sites.kernel.astype(np.float32)
             left = kernel @ self.residual_weighted
             left /= kernel @ self.residual_weight + np.float32(network.kernel_prior)
-            rtt *= np.exp(left)
-        cosine = np.clip(sites.xyz.astype(np.float32) @ self.users.xyz.astype(np.float32).T, -1.0, 1.0)
-        floor = np.arccos(cosine)
-        floor *= np.float32(EARTH_RADIUS_KM.value / FIBER_KM_PER_MS_ROUND_TRIP.value)
-        floor[row, column] = near_km / FIBER_KM_PER_MS_ROUND_TRIP.value
+            rtt *= np.exp(left, out=left)
         metro = near_km <= SAME_METRO_KM
         rtt[row[metro], column[metro]] = network.intercept_ms
+        if self.above_floor:
+            return rtt
+        cosine = sites.xyz.astype(np.float32) @ self.users.xyz.astype(np.float32).T
+        floor = np.arccos(np.clip(cosine, -1.0, 1.0, out=cosine), out=cosine)
+        floor *= np.float32(EARTH_RADIUS_KM.value / FIBER_KM_PER_MS_ROUND_TRIP.value)
+        floor[row, column] = near_km / FIBER_KM_PER_MS_ROUND_TRIP.value
         return np.asarray(np.maximum(rtt, floor, out=rtt))
 
     def reach(
@@ -1131,19 +1168,24 @@ class ReachIndex:
         covered = np.empty((len(lats), len(limits_ms)))
         found = np.full((len(lats), 3), np.nan)
         for start in range(0, len(lats), chunk):
-            rows = slice(start, min(start + chunk, len(lats)))
-            rtt = self.rtt(lats[rows], lons[rows], None if codes is None else codes[rows])
-            mean[rows] = rtt @ share
-            for column, limit in enumerate(limits_ms):
-                covered[rows, column] = (rtt <= np.float32(limit)) @ share
-            if quantiles:
-                found[rows] = self._quantiles(rtt)
-            if full_ms == zero_ms:
-                worth[rows] = (rtt <= np.float32(full_ms)) @ share
-            else:
-                rtt *= np.float32(-1.0 / (zero_ms - full_ms))
-                rtt += np.float32(zero_ms / (zero_ms - full_ms))
-                worth[rows] = np.clip(rtt, 0.0, 1.0, out=rtt) @ share
+            part = slice(start, min(start + chunk, len(lats)))
+            sites = prepare_points(
+                self.network, lats[part], lons[part], None if codes is None else codes[part]
+            )
+            for block in self._blocks(len(sites)):
+                rtt = self._rtt(sites.part(block))
+                rows = slice(start + block.start, start + block.stop)
+                mean[rows] = rtt @ share
+                for column, limit in enumerate(limits_ms):
+                    covered[rows, column] = (rtt <= np.float32(limit)) @ share
+                if quantiles:
+                    found[rows] = self._quantiles(rtt)
+                if full_ms == zero_ms:
+                    worth[rows] = (rtt <= np.float32(full_ms)) @ share
+                else:
+                    rtt *= np.float32(-1.0 / (zero_ms - full_ms))
+                    rtt += np.float32(zero_ms / (zero_ms - full_ms))
+                    worth[rows] = np.clip(rtt, 0.0, 1.0, out=rtt) @ share
         return RttMetrics(
             mean,
             found[:, 0],
