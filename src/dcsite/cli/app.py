@@ -44,6 +44,7 @@ GROUPS = (
     "ranking",
     "spread",
     "portfolio",
+    "front",
     "cooling",
     "rtt",
     "power",

@@ -398,10 +398,11 @@ class _Tracer:
         self.say(f"{self._words(new)}")
 
     def _words(self, point: _Known) -> str:
-        x = point.value * solve.GOAL_STEP[self.minimized]
-        y = point.capped * solve.GOAL_STEP[self.capped]
-        units = solve.GOAL_UNITS
-        return f"{x:,.6g} {units[self.minimized]} at {y:,.6g} {units[self.capped]}"
+        return " at ".join(
+            f"{value * (1.0 if goal == 'cost' else solve.GOAL_STEP[goal]):,.6g} "
+            f"{'M ' if goal == 'cost' else ''}{solve.GOAL_UNITS[goal]}"
+            for goal, value in ((self.minimized, point.value), (self.capped, point.capped))
+        )
 
     # --- results ------------------------------------------------------------------------------------------
 

@@ -965,9 +965,11 @@ def acceptability_svg(result: Robustness, top: int = 15, colors: Mapping[str, st
 
 
 def picture_svg(value: Any, colors: Mapping[str, str] = LIGHT) -> str | None:  # noqa: ANN401
-    """The picture of a result that has one of its own: a spectrum, a robustness result; None for others."""
+    """The picture of a result that has one of its own: a spectrum, a robustness result, a front; None for others."""
     if isinstance(value, Spectrum):
         return spectrum_svg(value, colors)
     if isinstance(value, Robustness):
         return acceptability_svg(value, colors=colors)
-    return None
+    from dcsite.report.fronts import drawn
+
+    return drawn(value, colors)

@@ -209,6 +209,11 @@ def _gather(result: Any) -> Report:  # noqa: ANN401
             result.stability, "stability", f"How far each weight may move: {result.workload}"
         )
         return Report("", tables=(table, weights), pictures={"acceptability": result}, notes=result.notes)
+    from dcsite.report.fronts import report_of
+
+    found = report_of(result)
+    if found is not None:
+        return found
     if isinstance(getattr(result, "table", None), pd.DataFrame):
         kind = type(result).__name__.lower()
         return Report("", tables=(frame_table(result.table, kind, type(result).__name__),))
@@ -705,6 +710,8 @@ def cost_parts_table(plan: Any) -> Table:  # noqa: ANN401
 
 
 _PLAN_FRAMES = (
+    ("robustness", "robustness", "Price of robustness: this plan and the best one for the listed facts"),
+    ("futures", "futures", "Cost in each future"),
     ("halls", "halls", "Halls"),
     ("open_halls", "halls", "Halls"),
     ("served", "served", "Demand served"),
@@ -728,6 +735,8 @@ def plan_tables(plan: Any, sites: pd.DataFrame | None = None) -> list[Table]:  #
         if isinstance(frame, pd.DataFrame) and name not in taken:
             taken.add(name)
             hidden = tuple(key for key in ("point_number",) if key in frame)
+            if name == "futures":
+                hidden = (*hidden, *(str(key) for key in frame if frame[key].isna().all()))
             one_period = "period" in frame and len(set(frame["period"])) <= 1
             tables.append(
                 frame_table(frame, name, title, hidden=(*hidden, *(["period"] if one_period else [])))
