@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dcsite.batch.screen import State
 
 FORMATS = (".csv", ".parquet", ".gpkg")
+PAGE = ".html"
 TEXTS = ("workload", "cell", "name", "country_iso3", "zone_id", "technology")
 LAYER = "cells"
 
@@ -46,8 +47,11 @@ def check_target(path: Path, *, force: bool) -> None:
 
         refuse_table(address_of(path), force=force)
         return
+    if path.suffix.lower() == PAGE:
+        refuse_existing(path, force=force)
+        return
     if path.suffix.lower() not in FORMATS:
-        message = f"{path}: cells are written as {', '.join(FORMATS)}, or to postgresql://...?table=NAME"
+        message = f"{path}: cells are written as {', '.join(FORMATS)}, {PAGE} (map), or to postgresql://...?table=NAME"
         raise UsageError(message)
     if path.suffix.lower() == ".parquet":
         try:

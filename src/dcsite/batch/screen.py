@@ -12,7 +12,7 @@ import math
 import tempfile
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dcsite.data.tables import Tables
+    from dcsite.report.frames import Table
     from dcsite.spec.scenario import Scenario
 
 PARTS = "cells"
@@ -366,6 +367,8 @@ def screen(
     resume: bool = False,
     cells_out: Path | None = None,
     force: bool = False,
+    keep: int | None = None,
+    bound_cells: int = 0,
     data_dir: Path | str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Screen:
@@ -386,10 +389,13 @@ def screen(
     run, resume
         Run folder to keep, and whether to go on with the run in it.
     cells_out
-        File for all scored cells: ``.csv``, ``.parquet`` (GeoParquet) or ``.gpkg``; or the address of a
-        database table.
+        File for all scored cells: ``.csv``, ``.parquet`` (GeoParquet) or ``.gpkg``; the address of a database
+        table; or ``.html``, a page with a map of all cells and the tables of the best.
     force
         Overwrite ``cells_out``.
+    keep, bound_cells
+        Best cells per price zone to keep as candidates of a portfolio, and how many others may be listed with
+        them: ``extra["cells"]`` and ``extra["scored"]`` (:mod:`dcsite.batch.shortlist`).
 
     Raises
     ------
@@ -435,11 +441,19 @@ def screen(
             if progress is not None:
                 progress(done, len(tasks))
         state = _state(plain_json(shared))
-        found = _gather(state, source, tasks, folder, top=top, apart_km=apart_km)
-        if cells_out is not None:
+        page = cells_out is not None and cells_out.suffix.lower() == ".html"
+        found = _gather(state, source, tasks, folder, top=top, apart_km=apart_km, draw=page)
+        if cells_out is not None and page:
+            write_page(found, cells_out, force=force)
+        elif cells_out is not None:
             from dcsite.batch.cell_files import write_cells
 
             write_cells(state, tasks, folder, cells_out, force=force)
+        if keep is not None:
+            from dcsite.batch.shortlist import pick_cells
+
+            cells, count = pick_cells(state, tasks, folder, keep=keep, most_others=bound_cells)
+            found = replace(found, extra={**found.extra, "cells": cells, "scored": count})
     return found
 
 
@@ -478,7 +492,14 @@ def read_part(folder: Path, task_id: str) -> dict[str, NDArray[Any]]:
 
 
 def _gather(
-    state: State, source: Source, tasks: Sequence[Task], folder: Path, *, top: int, apart_km: float
+    state: State,
+    source: Source,
+    tasks: Sequence[Task],
+    folder: Path,
+    *,
+    top: int,
+    apart_km: float,
+    draw: bool,
 ) -> Screen:
     reasons: dict[str, Counter[str]] = {layer.name: Counter() for layer in state.layers}
     looked = 0
@@ -502,11 +523,17 @@ def _gather(
     position = np.concatenate(positions) if positions else np.zeros((0, 2), dtype=np.float32)
     best: dict[str, pd.DataFrame] = {}
     scored: dict[str, int] = {}
+    maps: dict[str, str] = {}
     for number, layer in enumerate(state.layers):
         score = np.concatenate(scores[number]) if scores[number] else np.zeros(0, dtype=np.float32)
         scored[layer.name] = int(np.isfinite(score).sum())
         chosen = spread_best(score, position[:, 0], position[:, 1], top, apart_km)
         best[layer.name] = _rows(state, number, tasks, folder, start, chosen)
+        if draw:
+            from dcsite.report.cell_map import cell_map_svg
+
+            title = f"Score of the cells for {layer.name}"
+            maps[layer.name] = cell_map_svg(position[:, 0], position[:, 1], score, best[layer.name], title)
     excluded = pd.DataFrame(
         [
             {"workload": name, "reason": reason, "cells_count": count}
@@ -523,6 +550,7 @@ def _gather(
         scored=scored,
         apart_km=apart_km,
         notes=_notes(state, source),
+        extra={"maps": maps} if maps else {},
     )
 
 
@@ -657,6 +685,42 @@ def cell_frame(
     for name in FIGURES:
         data[name] = part[f"{name}_{number}"][keep].astype(np.float64).round(5)
     return pd.DataFrame(data)
+
+
+def screen_tables(found: Screen) -> list[Table]:
+    """Best cells of each workload, and what excluded the others, as tables of a report."""
+    from dcsite.report.frames import frame_table
+
+    tables = [
+        frame_table(frame, f"best_{name}", f"Best cells for {name}")
+        for name, frame in found.best.items()
+        if len(frame)
+    ]
+    if len(found.excluded):
+        tables.append(frame_table(found.excluded, "excluded", "Cells without a score"))
+    return tables
+
+
+def write_page(found: Screen, path: Path, *, force: bool) -> None:
+    """Write a screening as one offline page: maps of the cells, tables of the best.
+
+    Raises
+    ------
+    DcsiteError
+        If the file exists and ``force`` is not set, or cannot be written.
+    """
+    from dcsite.report.export import write_report
+    from dcsite.report.frames import Report
+
+    tables = [
+        replace(table, name="left_out") if table.name == "excluded" else table  # a page's own is of sites
+        for table in screen_tables(found)
+    ]
+    counts = "; ".join(f"{count:,} scored for {name}" for name, count in found.scored.items())
+    notes = (f"{found.cells:,} cells: {found.label}; {counts}.", *found.notes)
+    maps = {f"cells:{name}": drawn for name, drawn in found.extra.get("maps", {}).items() if drawn}
+    title = f"Screening: {found.label}"
+    write_report(Report(title, tables=tuple(tables), notes=notes, pictures=maps), path, force=force)
 
 
 def best_sites_csv(found: Screen) -> str:

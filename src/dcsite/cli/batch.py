@@ -1,8 +1,9 @@
 """Commands over many scenarios and many cells: ``sweep``, ``screen``."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dcsite.batch.screen import Screen
     from dcsite.batch.sweep import Sweep
     from dcsite.data.tables import Tables
+    from dcsite.optimize.plan import Plan
 
 STATUS = "status"
 QUIET_S = 2.0
@@ -237,12 +239,28 @@ def screen(
     output_format: FormatOption = Format.table,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", "-o", help="All scored cells: .csv, .parquet (GeoParquet) or .gpkg."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="All scored cells: .csv, .parquet, .gpkg, .html (map) or postgresql://...?table=NAME.",
+        ),
     ] = None,
     best: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--best", help="The listed cells as a CSV of sites, for rank --sites or a scenario."),
     ] = None,
+    optimize: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--optimize", help="Also choose a portfolio of --scenario from the cells: its run folder."
+        ),
+    ] = None,
+    keep: Annotated[
+        int, typer.Option("--keep", min=1, help="Best cells per price zone that become candidates.")
+    ] = 1,
+    bound_cells: Annotated[
+        int, typer.Option("--bound-cells", min=0, help="Left-out cells up to which their worth is bounded.")
+    ] = 4000,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -262,6 +280,8 @@ def screen(
     if resume and run is None:
         message = "--resume needs --run FOLDER"
         raise UsageError(message)
+    if optimize is not None:
+        _refuse_plan(optimize, scenario, force=force)
     tables = load_tables(data_dir)
     base = base_scenario(scenario)
     asked = quick_scenario(
@@ -286,6 +306,8 @@ def screen(
             resume=resume,
             cells_out=out,
             force=force,
+            keep=None if optimize is None else keep,
+            bound_cells=bound_cells,
             data_dir=data_dir,
             progress=progress_on_stderr("tiles"),
         )
@@ -293,7 +315,49 @@ def screen(
         say(f"wrote {out}")
     if best is not None:
         write_text(best_sites_csv(found), best, force=force)
-    _show_screen(found, output_format)
+    if optimize is None:
+        _show_screen(found, output_format)
+        return
+    from dcsite.batch.shortlist import plan_cells
+    from dcsite.cli.portfolio import claim
+    from dcsite.study.runs import write_run
+
+    made = plan_cells(
+        asked,
+        tables,
+        found.extra["cells"],
+        found.extra["scored"],
+        _sites_file(optimize),
+        force=force,
+        progress=say,
+    )
+    plan = replace(made.plan, notes=(*made.plan.notes, made.words))
+    write_run(plan, optimize, force=force, extra={"screen": found.label, "bound": made.bound})
+    say(f"wrote {optimize} and {_sites_file(optimize)}")
+    _show_screen(found, output_format, plan)
+    claim(plan)
+
+
+def _sites_file(run: Path) -> Path:
+    """Where the candidates of a portfolio of cells are written, beside its run folder."""
+    return run.with_name(f"{run.name}_sites.csv")
+
+
+def _refuse_plan(run: Path, scenario: Path | None, *, force: bool) -> None:
+    """Check before any work that a portfolio can be made and written."""
+    from dcsite.cli.portfolio import refuse_run
+    from dcsite.errors import UsageError
+    from dcsite.report.plain import refuse_existing
+    from dcsite.spec.address import is_address
+
+    if scenario is None:
+        message = "--optimize needs --scenario FILE: the loads and limits of the portfolio"
+        raise UsageError(message)
+    if is_address(run):
+        message = "--optimize needs the name of a run folder"
+        raise UsageError(message, hint="--out writes the cells to a database")
+    refuse_run(run, force=force)
+    refuse_existing(_sites_file(run), force=force)
 
 
 def _source(
@@ -328,30 +392,32 @@ def _source(
     return file_source(cells, folder)
 
 
-def _show_screen(found: "Screen", output_format: Format) -> None:
-    """Print the best cells and what excluded the others."""
-    from dcsite.report.frames import frame_table
+def _show_screen(found: "Screen", output_format: Format, plan: "Plan | None" = None) -> None:
+    """Print the best cells, what excluded the others, and the portfolio that was made of them."""
+    from dcsite.batch.screen import screen_tables
     from dcsite.report.terminal import heading, paragraph, table_text
 
-    tables = [
-        frame_table(frame, f"best_{name}", f"Best cells for {name}")
-        for name, frame in found.best.items()
-        if len(frame)
-    ]
-    if len(found.excluded):
-        tables.append(frame_table(found.excluded, "excluded", "Cells without a score"))
+    tables: list[Any] = list(screen_tables(found))
     lines = [f"{found.cells:,} cells: {found.label}"]
     lines += [f"{count:,} scored for {name}" for name, count in found.scored.items()]
     if output_format is not Format.table:
-        emit_result(tables, "", output_format, None, title=found.label)
+        results = tables if plan is None else [plan, *tables]
+        emit_result(
+            results,
+            "",
+            output_format,
+            None,
+            title=found.label,
+            evaluation=plan.evaluation if plan is not None else None,
+        )
         say("; ".join(lines))
         return
     parts = [f"{heading(table.title)}{table_text(table, width())}" for table in tables]
     parts += [paragraph(note, width()) for note in ("; ".join(lines) + ".", *found.notes)]
+    if plan is not None:
+        from dcsite.report.terminal import bullet, plan_text
+
+        sites = plan.evaluation.sites if plan.evaluation is not None else None
+        parts.append(plan_text(plan, sites=sites, width=width()))
+        parts.append("".join(bullet(note, width()) for note in plan.notes))
     write_text("\n".join(parts), None)
-
-
-def _brief(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Columns that fit a terminal; JSON and CSV hold all."""
-    columns = ["rank", "cell", "name", "country_iso3", "technology", "score"]
-    return frame[[*columns, *(name for name in frame if str(name).startswith("score_"))]]
