@@ -120,6 +120,10 @@ def optimize(
         Optional[Path],  # noqa: UP045
         typer.Option("--out", "-o", help="Run folder to write, or a database table for the plan."),
     ] = None,
+    ties: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--ties", help="Count other sets of sites that cost as little, up to so many."),
+    ] = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
     verbose: VerboseOption = False,
@@ -130,12 +134,16 @@ def optimize(
     """
     from dcsite.cli.files import scenario_path
     from dcsite.data.scenario_file import load_scenario
+    from dcsite.errors import UsageError
     from dcsite.report.export import write_to_database
     from dcsite.spec.address import is_address
     from dcsite.study import portfolio
     from dcsite.study.reporting import scenario_report
     from dcsite.study.runs import write_run
 
+    if ties is not None and ties < 1:
+        message = f"--ties {ties}: must be at least 1"
+        raise UsageError(message)
     path = scenario_path(scenario)
     asked = portfolio.with_solver(
         load_scenario(path), gap=gap, time_limit_s=time_limit, node_limit=node_limit
@@ -144,6 +152,10 @@ def optimize(
     refuse_run(out, force=force)
     tables, evaluation = facts_of(asked, data_dir, verbose=verbose)
     plan = portfolio.optimize(asked, evaluation, backend=backend, progress=say if verbose else None)
+    if ties is not None and plan.solution is not None:
+        from dcsite.study.front import with_ties
+
+        plan = with_ties(plan, ties)
     if is_address(out):
         say(f"wrote {write_to_database(plan, out, evaluation=evaluation, force=force)}")
     elif out is not None:

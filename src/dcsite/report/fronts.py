@@ -54,7 +54,7 @@ def front_table(front: Front) -> Table:
         "sites_count": Column("sites_count", "Sites", "", 0, "integer"),
         "cap": Column("cap", f"Cap on {front.capped}", cap_unit, cap_digits, "number", cap_scale, cap_unit),
         "bound": Column("bound", f"Bound on {front.minimized}", plain, digits, "number", scale, unit),
-        "gap": Column("gap", "Gap", "-", 5),
+        "gap": Column("gap", "Gap", "-", 3, "number", 0.01, "%"),
         "step_per_unit": Column("step_per_unit", "Cost of a step", per_unit, 2),
         "marginal_per_unit": Column("marginal_per_unit", "At the margin", per_unit, 2),
         "knee": Column("knee", "Knee", "", 0, "flag"),
@@ -166,7 +166,7 @@ def alternatives_table(found: Alternatives) -> Table:
         "more_usd_per_year": Column(
             "more_usd_per_year", "More", "USD/year", 2, "number", MILLION, "M USD/year"
         ),
-        "more_ratio": Column("more_ratio", "More", "-", 4),
+        "more_ratio": Column("more_ratio", "More", "-", 2, "number", 0.01, "%"),
         "bound_usd_per_year": Column(
             "bound_usd_per_year", "Bound", "USD/year", 2, "number", MILLION, "M USD/year"
         ),

@@ -14,11 +14,12 @@ from dcsite.study.reporting import scenario_report
 
 if TYPE_CHECKING:
     from dcsite.data.tables import Tables
+    from dcsite.optimize.plan import Plan
     from dcsite.physics.evaluation import Evaluation
     from dcsite.report.frames import Report
     from dcsite.spec.scenario import Scenario
 
-__all__ = ["alternatives", "evaluate_front", "page_of", "pareto", "share_of", "ties"]
+__all__ = ["alternatives", "evaluate_front", "page_of", "pareto", "share_of", "ties", "with_ties"]
 
 
 def evaluate_front(scenario: Scenario, tables: Tables, x: str, y: str) -> Evaluation:
@@ -38,6 +39,13 @@ def page_of(front: Front, scenario: Scenario, tables: Tables, evaluation: Evalua
         pictures={**own.pictures, **whole.pictures},
         notes=(*own.notes, which, *whole.notes),
     )
+
+
+def with_ties(plan: Plan, most: int) -> Plan:
+    """The plan with a note of how many other sets of sites cost as little; ``most`` at most are counted."""
+    found = ties(plan, most=most)
+    sets = tuple(f"also: {', '.join(one)}" for one in found.sets)
+    return replace(plan, notes=(*plan.notes, found.words, *sets))
 
 
 def share_of(text: str, option: str = "--within") -> float:
