@@ -109,7 +109,17 @@ def random_scenario(seed: int) -> Scenario:
         objective["carbon_price_usd_per_t"] = 50.0
     if objective:
         keys["objective"] = objective
-    loads = [cloud, training] + ([MINING] if maybe(0.6) else [])
+    mining = dict(MINING)
+    with_mining = maybe(0.6)
+    if maybe(0.3):
+        limits["grid_zone"] = [{"where": {"zone": "zone-0"}, "grid_mw": float(rng.integers(20, 90))}]
+    if maybe(0.3):
+        mining["sheds_at_peak"] = True
+    if maybe(0.3):
+        mining["min_run_fraction"] = 0.9
+    if maybe(0.2):
+        limits["zone"] = str(rng.choice(["country", "zone_id"]))
+    loads = [cloud, training] + ([mining] if with_mining else [])
     return scenario(*loads, **keys)
 
 
@@ -169,7 +179,8 @@ def test_random_scenarios_are_mostly_feasible_and_use_every_family():
         "site_min", "strong_place", "block_min", "block_max", "workload_sites", "grid", "land", "water_site",
         "water_basin", "water_hour", "sites_max", "sites_min", "technologies_max", "required", "budget",
         "zone_share", "share_max", "share_min", "accelerators", "carbon_cap", "carbon_intensity", "coverage",
-        "latency_mean", "run_block", "grow_open", "grow_built", "retire", "no_migration", "survive_sum",
+        "latency_mean", "run_block", "run_min", "grid_zone", "peak",
+        "peak_min", "grow_open", "grow_built", "retire", "no_migration", "survive_sum",
         "survive_total",
     }  # fmt: skip
 

@@ -37,6 +37,7 @@ class Index:
     block_on: Ints
     run: Ints
     license: Ints
+    peak: Ints
 
 
 class _Book:
@@ -174,10 +175,13 @@ def make_columns(inputs: Inputs, *, loose: bool = False) -> tuple[Columns, Index
     license_ = book.add(
         "license", np.ones((tiers, periods), dtype=bool), upper=1.0, integer=True, axes=("tier", "period")
     )
+    peak_ = book.add(
+        "peak", np.ones((len(inputs.meters.site), periods), dtype=bool), axes=("meter", "period")
+    )
     if module is not None:
         _add_modules(book, inputs, float(module), every)
     return book.columns(), Index(
-        open_, built, used, place, spare, total, serve, uncovered, pooled, block_on, run, license_
+        open_, built, used, place, spare, total, serve, uncovered, pooled, block_on, run, license_, peak_
     )
 
 

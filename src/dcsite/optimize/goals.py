@@ -42,7 +42,7 @@ def objective(inputs: Inputs, index: Index, count: int, kind: str) -> tuple[Floa
 
 
 def cost_vector(inputs: Inputs, index: Index, count: int) -> Floats:
-    """``sum w_p (cop x - pi x) + W_p (F (o_p - o_p-1) + c (C_p - C_p-1)) + latency worth + license fees``."""
+    """``sum w_p (cop x - pi x) + W_p (F (o_p - o_p-1) + c (C_p - C_p-1)) + dc m + latency worth + license fees``."""
     vector = np.zeros(count)
     running = (inputs.operating_total - inputs.credit) * inputs.weight
     np.add.at(vector, index.place, running)
@@ -53,6 +53,8 @@ def cost_vector(inputs: Inputs, index: Index, count: int) -> Floats:
         vector[bought] += paid - later
     if index.run.size:
         vector[index.run] += inputs.runs.net[:, None] * inputs.weight
+    if index.peak.size:
+        vector[index.peak] += inputs.meters.usd[:, None] * inputs.weight
     if inputs.scenario.objective.latency_worth:
         vector += worth_vector(inputs, index, count)
     if index.license.size:

@@ -72,7 +72,8 @@ class RunBlocks:
     """Blocks of the cost curve of slots whose interruptible part is coupled to a cap, shape (R,).
 
     ``net`` is the cost less the worth of running in M USD per GWh of IT energy (negative where it earns),
-    ``hours`` the hours of the block, ``carbon`` kt and ``water``, ``withdrawal`` 1,000 m3 per GWh of IT energy.
+    ``hours`` the hours of the block, ``carbon`` kt and ``water``, ``withdrawal`` 1,000 m3 per GWh of IT energy;
+    ``least`` the hours that the slot must run in all (``min_run_fraction``).
     """
 
     slot: Ints
@@ -82,6 +83,23 @@ class RunBlocks:
     carbon: Floats
     water: Floats
     withdrawal: Floats
+    least: Floats
+
+
+@dataclass(frozen=True)
+class Meters:
+    """Billed peaks that are a decision, shape (M,): where a load sheds at the peak, or spare raises a minimum bill.
+
+    ``usd`` is M USD per billed MW and year, ``least`` the share of the connected MW that is billed at least,
+    ``slot`` (N,) the meter of each slot (-1: its demand charge is part of the operating cost), ``counts`` (N,)
+    whether the slot's load runs at the peak.
+    """
+
+    site: Ints
+    usd: Floats
+    least: Floats
+    slot: Ints
+    counts: Floats
 
 
 @dataclass(frozen=True)
@@ -150,6 +168,7 @@ class Inputs:
     interruptible: Floats
     break_even: Floats
     runs: RunBlocks
+    meters: Meters
     points: Points
     arcs: Arcs
     has_arcs: Flags
@@ -201,6 +220,12 @@ class Inputs:
             "region": regions,
             "block": [str(number) for number in range(int(self.runs.block.max(initial=-1)) + 1)],
             "basin": sorted({group for group in self.water_group if group}),
+            "zone": self.zones(self.scenario.limits.zone)[0],
+            "failure": self.zones(self.scenario.limits.n_minus_1 or "site")[0],
+            "meter": [self.site_ids[s] for s in self.meters.site],
+            "share": share_words(self.scenario),
+            "tier": tier_words(self.scenario, accelerator_caps(self.scenario, self.sites, self.profiles)),
+            "grid_zone": [where_words(entry.where) for entry in self.scenario.limits.grid_zone],
         }
 
     def zones(self, kind: str) -> tuple[list[str], Ints]:
@@ -211,14 +236,78 @@ class Inputs:
         return names, np.array([lookup[value] for value in values], dtype=np.int64)
 
 
+def where_words(where: Mapping[str, str | tuple[str, ...]]) -> str:
+    """A group of sites in words.
+
+    Examples
+    --------
+    >>> where_words({"country": ("USA", "CAN"), "tag": "ai"})
+    'country USA or CAN, tag ai'
+    """
+    return ", ".join(
+        f"{key} {value if isinstance(value, str) else ' or '.join(value)}" for key, value in where.items()
+    )
+
+
+def share_words(scenario: Scenario) -> list[str]:
+    """The groups of ``limits.share`` in words."""
+    return [
+        f"{entry.workload} in {where_words(entry.where)}" if entry.workload else where_words(entry.where)
+        for entry in scenario.limits.share
+    ]
+
+
+def accelerator_caps(
+    scenario: Scenario, sites: pd.DataFrame, profiles: Sequence[Profile]
+) -> dict[str, float]:
+    """Most accelerators by country: the scenario's, and those of the export rules where a load has any.
+
+    Examples
+    --------
+    >>> from dcsite.spec.scenario import Scenario
+    >>> load = {"name": "w", "profile": "p", "it_mw": 1.0, "accelerators": 5}
+    >>> asked = Scenario(format=1, workloads=[load], limits={"accelerators": {"ARE": 900.0}})
+    >>> frame = pd.DataFrame({"country_iso3": ["ARE", "POL"], "export_cap_accelerators": [500.0, np.nan]})
+    >>> accelerator_caps(asked, frame, [])
+    {'ARE': 500.0}
+    """
+    caps = {country: float(most) for country, most in sorted(scenario.limits.accelerators.items())}
+    counted = any(load.accelerators for load in scenario.workloads) or any(
+        profile.accelerators_per_mw > 0 for profile in profiles
+    )
+    if counted and "export_cap_accelerators" in sites:
+        ruled = sites.groupby("country_iso3")["export_cap_accelerators"].min().dropna()
+        for country, most in ruled.items():
+            caps[str(country)] = min(caps.get(str(country), np.inf), float(most))
+    return dict(sorted(caps.items()))
+
+
+def tier_words(scenario: Scenario, caps: Mapping[str, float]) -> list[str]:
+    """Countries with a cap and the groups of ``limits.accelerator_tiers`` in words, in the order of the rows."""
+    tiers = scenario.limits.accelerator_tiers
+    return [*(f"country {country}" for country in caps), *(where_words(tier.where) for tier in tiers)]
+
+
 def zone_names(sites: pd.DataFrame, kind: str) -> list[str]:
-    """Zone of each site: itself, its country, or the grid operator where known, else the country.
+    """Zone of each site: itself, its country, the grid operator where known (else the country), or a column.
 
     A price zone is a weak failure zone (two sites of one country would pass as independent), so ``zone``
-    is the operator of the synchronous grid or the country.
+    is the operator of the synchronous grid or the country. Sites without a value in a column of the user are
+    zones of their own.
+
+    Raises
+    ------
+    ScenarioError
+        If the kind is no column of the sites.
     """
     if kind == "site":
         return [str(value) for value in sites.index]
+    if kind not in ("zone", "country"):
+        if kind not in sites:
+            message = f"limits.zone: sites have no column '{kind}'"
+            raise ScenarioError(message, hint=f"site, zone, country, or one of {', '.join(sites.columns)}")
+        values = [str(value).strip() for value in sites[kind].fillna("")]
+        return [value or str(name) for value, name in zip(values, sites.index, strict=True)]
     country = [str(value) for value in sites["country_iso3"]]
     if kind == "country" or "grid_operator" not in sites:
         return country
@@ -335,6 +424,7 @@ def build_inputs(
     halls, slots = _halls(scenario, workloads, rows, position, site_ids, technologies, kind_of)
     made = _hall_arrays(scenario, sites, profiles, demand, grid, halls, slots, start, tax, crf, position)
     slots_arrays = _slot_arrays(scenario, evaluation, workloads, profiles, slots, start, years, tax[0])
+    _meter_bills(scenario, workloads, profiles, slots, slots_arrays)
     if prune:
         keep_halls, reasons = _dominated(made, slots_arrays, halls, slots, site_ids, technologies)
         for site, technology, reason in reasons:
@@ -349,7 +439,9 @@ def build_inputs(
     notes += words
     for key in ("credit", "carbon", "water", "withdrawal", "energy"):
         slots_arrays[key] = _without(slots_arrays, key, credit_off)
+    meters = _meters(slots, slots_arrays)
     names = tuple("" if not scenario.periods else str(year) for year in start)
+    _check_basins(scenario, sites)
     survive = np.array(
         [
             profile.survive_fraction if scenario.limits.n_minus_1 and not load.optional else 0.0
@@ -397,6 +489,7 @@ def build_inputs(
         water_group=tuple("" if str(value) == "nan" else str(value) for value in groups),
         required=required.to_numpy(dtype=bool) | np.isin(np.arange(len(site_ids)), sorted(asked)),
         survive=survive,
+        meters=meters,
         dropped=drops.frame(),
         notes=tuple(notes),
     )
@@ -825,11 +918,9 @@ def _slot_arrays(
         if part in ("power", "water", "carbon"):
             firm = fact(f"{part}_firm_usd_per_mw_year", f"{part}_usd_per_mw_year")
             values = np.where(stops > 0, (1.0 - stops) * firm, values)
-        if part == "demand_charge":
-            least = np.nan_to_num(fact("min_demand_ratio", default=0.0))
-            values = np.where(sheds, values * least, values)
         grown = rising if part == "power" else np.ones_like(rising)
         parts[part] = np.nan_to_num(values)[:, None] / M * grown * tax[site][:, None]
+    peak_mw = fact("pue_peak") * np.array([profiles[w].peak_factor for w in work])
     margin = np.nan_to_num(fact("margin_usd_per_mw_year", default=0.0))
     credit = np.where(stops > 0, margin, 0.0) / M
     hours = np.nan_to_num(fact("hours_run", default=HOURS_PER_YEAR), nan=0.0) / HOURS_PER_YEAR
@@ -840,12 +931,11 @@ def _slot_arrays(
     carbon = fact("carbon_kg_per_mwh") * per_it_mwh / KG_PER_TONNE / T_PER_KT
     water = fact("wue_l_per_kwh", default=0.0) * per_it_mwh / M3_PER_THOUSAND
     drawn = fact("withdrawal_l_per_kwh", default=0.0) * per_it_mwh / M3_PER_THOUSAND
-    peak_factor = np.array([profiles[w].peak_factor for w in work])
     carbon_known = np.isfinite(carbon)
     return {
         "operating": parts,
         "credit": np.repeat((credit * tax[site])[:, None], len(start), axis=1),
-        "pue_peak": fact("pue_peak") * peak_factor,
+        "pue_peak": peak_mw,
         "carbon": np.where(carbon_known, carbon * running, np.nan),
         "water": water * running,
         "withdrawal": drawn * running,
@@ -859,8 +949,81 @@ def _slot_arrays(
         "_wue": fact("wue_l_per_kwh", default=0.0),
         "_wwl": fact("withdrawal_l_per_kwh", default=0.0),
         "_tax": tax[site],
-        "_rising": rising,
+        "_least_hours": np.array([workloads[w].min_run_fraction for w in work]) * HOURS_PER_YEAR,
+        "_sheds": sheds,
+        "_least_bill": np.nan_to_num(fact("min_demand_ratio", default=0.0)),
+        "_bill": parts["demand_charge"][:, 0] / peak_mw,
     }
+
+
+def _meter_bills(
+    scenario: Scenario,
+    workloads: Sequence[Workload],
+    profiles: Sequence[Profile],
+    slots: Sequence[Mapping[str, Any]],
+    per_slot: dict[str, Any],
+) -> None:
+    """Give the slots a meter whose billed peak is a decision, and take their demand charge out of the operating cost.
+
+    One meter per site and rate. A meter is needed where a load sheds at the peak, or where spare raises the
+    minimum bill; elsewhere the billed peak is that of the load, and its charge a cost per MW.
+    """
+    count = len(slots)
+    meter = np.full(count, -1, dtype=np.int64)
+    groups: dict[tuple[int, float], list[int]] = {}
+    for n, slot in enumerate(slots):
+        rate = float(per_slot["_bill"][n])
+        if rate > 0:
+            groups.setdefault((slot["site"], round(rate * M, 2)), []).append(n)
+    spares = [
+        scenario.limits.n_minus_1 is not None and profile.survive_fraction > 0 and not load.optional
+        for load, profile in zip(workloads, profiles, strict=True)
+    ]
+    for number, members in enumerate(groups[key] for key in sorted(groups)):
+        least = per_slot["_least_bill"][members].max() > 0
+        if any(per_slot["_sheds"][n] or (least and spares[slots[n]["workload"]]) for n in members):
+            meter[members] = number
+    per_slot["_meter"] = meter
+    per_slot["operating"]["demand_charge"][meter >= 0] = 0.0
+
+
+def _meters(slots: Sequence[Mapping[str, Any]], per_slot: Mapping[str, Any]) -> Meters:
+    """Meters of the slots that are kept, numbered from zero."""
+    used, first, inverse = np.unique(per_slot["_meter"], return_index=True, return_inverse=True)
+    shown = used >= 0
+    site = np.array([slots[n]["site"] for n in first[shown]], dtype=np.int64)
+    number = np.where(shown, np.cumsum(shown) - 1, -1)
+    least = np.zeros(int(shown.sum()))
+    slot = number[inverse].astype(np.int64) if len(slots) else np.zeros(0, dtype=np.int64)
+    np.maximum.at(least, slot[slot >= 0], per_slot["_least_bill"][slot >= 0])
+    usd = per_slot["_bill"][first[shown]]
+    return Meters(site, usd, least, slot, np.where(per_slot["_sheds"], 0.0, 1.0))
+
+
+def _check_basins(scenario: Scenario, sites: pd.DataFrame) -> None:
+    """Refuse a cap on a basin that no candidate lies in: it would limit nothing, in silence.
+
+    Raises
+    ------
+    ScenarioError
+        If a name of ``limits.basins`` is no ``water_group`` of the sites.
+    """
+    known = sorted(
+        {
+            str(value)
+            for value in sites.get("water_group", pd.Series(dtype=str))
+            if str(value) not in ("", "nan")
+        }
+    )
+    lost = sorted(set(scenario.limits.basins) - set(known))
+    if lost:
+        message = f"limits.basins: no candidate site lies in '{lost[0]}'"
+        raise ScenarioError(
+            message,
+            hint=f"the water_group of the sites: {', '.join(known)}"
+            if known
+            else "give the sites a water_group ([[sites.override]] or the column of your own file)",
+        )
 
 
 def _escalation(
@@ -1110,7 +1273,7 @@ def _runs(
     technologies: Sequence[str],
 ) -> tuple[RunBlocks, Flags, list[str]]:
     """Blocks of the slots whose interruptible part a cap couples, and which slots those are."""
-    none = RunBlocks(*(np.zeros(0, dtype=kind) for kind in (np.int64, np.int64, *[np.float64] * 5)))
+    none = RunBlocks(*(np.zeros(0, dtype=kind) for kind in (np.int64, np.int64, *[np.float64] * 6)))
     off = np.zeros(len(slots), dtype=bool)
     stops = per_slot["interruptible"]
     if not coupled or not (stops > 0).any():
@@ -1140,8 +1303,13 @@ def _runs(
         cost = part["cost_usd_per_it_mwh"].to_numpy(dtype=np.float64)
         hours = part["hours"].to_numpy(dtype=np.float64)
         facility = part["facility_mwh_per_it_mwh"].to_numpy(dtype=np.float64)
-        use = cost < per_slot["break_even"][n]
-        by_blocks = float((hours * np.maximum(0.0, per_slot["break_even"][n] - cost)).sum()) * stops[n] / M
+        least = min(float(per_slot["_least_hours"][n]), float(hours.sum()))
+        earns = cost < per_slot["break_even"][n]
+        use = earns if float(hours[earns].sum()) >= least else np.ones(len(cost), dtype=bool)
+        # Hours that must be run at a loss are the cheapest ones beyond those that earn.
+        forced = np.clip(least - np.concatenate([[0.0], np.cumsum(hours)[:-1]]), 0.0, hours)
+        ran = np.where(earns, hours, forced)
+        by_blocks = float((ran * (per_slot["break_even"][n] - cost)).sum()) * stops[n] / M
         closed = float(per_slot["credit"][n, 0])
         if closed > 0 and per_slot["_tax"][n] == 1.0:
             missed.append((abs(by_blocks - closed), closed))
@@ -1151,6 +1319,7 @@ def _runs(
         found["slot"].append(np.full(count, n))
         found["block"].append(np.arange(len(cost))[use])
         found["hours"].append(hours[use])
+        found["least"].append(np.full(count, least))
         net = (cost[use] - per_slot["break_even"][n]) / M * MWH_PER_GWH
         found["net"].append(net * per_slot["_tax"][n])
         found["carbon"].append(facility[use] * intensity / KG_PER_TONNE / T_PER_KT * MWH_PER_GWH)

@@ -193,6 +193,7 @@ def _placements(inputs: Inputs, index: Index, x: Floats) -> pd.DataFrame:
         np.add.at(carbon, inputs.runs.slot, energy * inputs.runs.carbon[:, None])
         np.add.at(water, inputs.runs.slot, energy * inputs.runs.water[:, None])
         np.add.at(cost, inputs.runs.slot, energy * inputs.runs.net[:, None])
+    cost = cost + _peak_charges(inputs, index, x, place, spare)
     rows = []
     for p, period in enumerate(inputs.period_names):
         total = np.bincount(inputs.slot_workload, weights=place[:, p], minlength=len(inputs.workloads))
@@ -216,6 +217,25 @@ def _placements(inputs: Inputs, index: Index, x: Floats) -> pd.DataFrame:
                 }
             )
     return _frame(rows, PLACEMENTS)
+
+
+def _peak_charges(inputs: Inputs, index: Index, x: Floats, place: Floats, spare: Floats) -> Floats:
+    """Demand charge of metered slots, (N, P): by what runs at the peak, or by all that is connected where that is billed."""
+    charges = np.zeros_like(place)
+    meters = inputs.meters
+    if not index.peak.size:
+        return charges
+    peak = inputs.pue_peak[:, None]
+    billed = x[index.peak]
+    runs, connected = peak * meters.counts[:, None] * place, peak * (place + spare)
+    for m in range(len(meters.site)):
+        own = np.flatnonzero(meters.slot == m)
+        for p in range(place.shape[1]):
+            at_peak = float(runs[own, p].sum())
+            split = runs[own, p] if at_peak >= billed[m, p] * (1 - 1e-9) else connected[own, p]
+            if split.sum() > 0:
+                charges[own, p] = meters.usd[m] * billed[m, p] * split / split.sum()
+    return charges
 
 
 def _halls(inputs: Inputs, index: Index, x: Floats) -> pd.DataFrame:

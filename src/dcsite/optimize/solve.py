@@ -463,8 +463,16 @@ def tidy(solution: Solution, inputs: Inputs) -> Solution:
     cost = problem.columns.cost
     capped = problem
     value = float(cost @ x)
-    for goal in inputs.scenario.objective.then:
-        capped = capped.with_block(cap_row(capped, capped.columns.cost, value + TIE * max(abs(value), 1e-3)))
+    objective = inputs.scenario.objective
+    # Among plans that are equally good by another measure, the cheapest.
+    last_goal = () if objective.kind in ("cost", "npv") or "cost" in objective.then else ("cost",)
+    goals = (*objective.then, *last_goal)
+    for stage, goal in enumerate(goals):
+        proved = solution.bound if capped is problem else -math.inf
+        # A later goal must not be held to what an earlier one bought with its room: each has ten times the last.
+        room = tie_room(value, proved, inputs.scenario.solver.gap) / 10.0 ** (len(goals) - 1 - stage)
+        most = value + room
+        capped = capped.with_block(cap_row(capped, capped.columns.cost, most))
         vector, offset = model.objective(inputs, index, count, goal)
         if len(vector) < len(capped.columns):
             vector = np.concatenate([vector, np.zeros(len(capped.columns) - len(vector))])
@@ -484,6 +492,16 @@ def tidy(solution: Solution, inputs: Inputs) -> Solution:
     ).with_cost(weights)
     found = settle(last, x)
     return replace(solution, x=x if found is None else found)
+
+
+def tie_room(value: float, bound: float, asked: float) -> float:
+    """How much worse a plan may be to count as equally good, without losing a proof of the asked gap."""
+    room = TIE * max(abs(value), 1e-3)
+    if not highs.relative_gap(value, bound) <= asked:
+        return room
+    while room > 1e-10 * abs(value) and highs.relative_gap(value + room, bound) > asked:
+        room /= 10.0
+    return room
 
 
 def cap_row(problem: Problem, cost: Floats, most: float, family: str = "cost_cap") -> Block:

@@ -14,7 +14,14 @@ import pandas as pd
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
-from dcsite.optimize.inputs import matching, zone_names
+from dcsite.optimize.inputs import (
+    accelerator_caps,
+    matching,
+    share_words,
+    tier_words,
+    where_words,
+    zone_names,
+)
 from dcsite.optimize.plan import LIMITS
 
 if TYPE_CHECKING:
@@ -205,6 +212,7 @@ class _Check:
         self._demand_rows()
         self._halls()
         self._site_limits()
+        self._peaks()
         self._portfolio()
         self._runs()
         self._shares()
@@ -384,6 +392,12 @@ class _Check:
                 ):
                     if column in self.sites and np.isfinite(float(self.sites.loc[site, column])):
                         self.limit(family, label, unit, use[site][key], float(self.sites.loc[site, column]))
+            for zone in self.scenario.limits.grid_zone:
+                inside = set(self.sites.index[matching(self.sites, zone.where)])
+                drawn = sum(use[site]["grid"] for site in sorted(use) if site in inside)
+                self.limit(
+                    "grid_zone", self.label(where_words(zone.where), period), "MW", drawn, zone.grid_mw
+                )
             for basin, cap in sorted(self.scenario.limits.basins.items()):
                 groups = self.sites.get("water_group")
                 if groups is None or basin not in set(groups):
@@ -396,6 +410,34 @@ class _Check:
                 limit = float(self.sites.loc[site, "land_m2"])
                 if np.isfinite(limit):
                     self.limit("land", str(site), "m2", built * self.scenario.land_m2_per_mw, limit)
+
+    def _meters(self, period: str) -> dict[tuple[str, float], tuple[float, float, float]]:
+        """MW that run at the peak, MW connected, and least share billed of each site and rate of demand charge."""
+        found: dict[tuple[str, float], tuple[float, float, float]] = {}
+        for row in self.placed(period):
+            peak = self.fact(row, "pue_peak") * self.profiles[row.workload].peak_factor
+            rate = round(self.fact(row, "demand_charge_usd_per_mw_year", 0.0) / peak, 2)
+            if not rate > 0:
+                continue
+            runs = 0.0 if self.loads[row.workload].sheds_at_peak else peak * row.it_mw
+            least = float(np.nan_to_num(self.fact(row, "min_demand_ratio", 0.0)))
+            before = found.get((row.site_id, rate), (0.0, 0.0, 0.0))
+            found[row.site_id, rate] = (
+                before[0] + runs,
+                before[1] + peak * (row.it_mw + row.spare_mw),
+                max(before[2], least),
+            )
+        return found
+
+    def _peaks(self) -> None:
+        """Show what is billed of the connected MW, where a load sheds at the peak or spare counts."""
+        if not any(load.sheds_at_peak for load in self.loads.values()):
+            return
+        for period in self.names:
+            for (site, rate), (runs, connected, least) in sorted(self._meters(period).items()):
+                billed = max(runs, least * connected)
+                label = self.label(site, f"{rate:,.0f} USD per MW-year", period)
+                self.limit("peak", label, "MW", billed, connected)
 
     def _stops(self, workload: str) -> float:
         profile = self.profiles[workload]
@@ -415,12 +457,19 @@ class _Check:
         yield from self._runs_of[key]
 
     def _block(self, row: Any, number: int) -> dict[str, float]:  # noqa: ANN401
+        return self._blocks_of(row)[number]
+
+    def _blocks_of(self, row: Any) -> list[dict[str, float]]:  # noqa: ANN401
+        """Cost blocks of a placement, the cheapest first."""
         frame = self.evaluation.extra["interruptible_blocks"]
         own = frame[(frame["site_id"] == row.site_id) & (frame["workload"] == row.workload)]
         if "technology" in own:
             own = own[own["technology"] == row.technology]
         own = own.sort_values("cost_usd_per_it_mwh", kind="stable")
-        return {str(key): float(value) for key, value in own.select_dtypes("number").iloc[number].items()}
+        return [
+            {str(key): float(value) for key, value in block.items()}
+            for block in own.select_dtypes("number").to_dict("records")
+        ]
 
     def _coupled(self, row: Any) -> bool:  # noqa: ANN401
         """Whether price blocks stand for the interruptible part of a placement."""
@@ -604,10 +653,18 @@ class _Check:
                     room = share * block["hours"] * row.it_mw
                     label = self.label(row.site_id, row.workload, period)
                     self.limit("run_block", label, "MWh/year", mwh, room, shown=False)
+                asked = self.loads[row.workload].min_run_fraction * HOURS
+                if asked > 0 and self._coupled(row):
+                    hours = min(asked, sum(block["hours"] for block in self._blocks_of(row)))
+                    share = self._stops(row.workload) * self.profiles[row.workload].load_factor
+                    ran = sum(mwh for mwh, _ in self._run_rows(row))
+                    label = self.label(row.site_id, row.workload, period)
+                    self.limit("run_min", label, "MWh/year", ran, share * hours * row.it_mw, least=True)
 
     def _shares(self) -> None:
         limits = self.scenario.limits
         zone = dict(zip(self.sites.index.astype(str), zone_names(self.sites, limits.zone), strict=True))
+        words = share_words(self.scenario)
         for period in self.names:
             for name, load in self.loads.items():
                 share = load.max_share_per_zone or limits.max_share_per_zone
@@ -626,7 +683,7 @@ class _Check:
                 own = [row for row in self.placed(period) if entry.workload in (None, row.workload)]
                 total = sum(row.it_mw + row.spare_mw for row in own)
                 mw = sum(row.it_mw + row.spare_mw for row in own if row.site_id in inside)
-                label = self.label(f"share {number}", period)
+                label = self.label(words[number], period)
                 if entry.max_share is not None:
                     self.limit("share_max", label, "MW", mw, entry.max_share * total, scale=total)
                 if entry.min_share is not None:
@@ -638,13 +695,15 @@ class _Check:
         delay = 0.0 if isinstance(terms, str) else terms.delay_months / 12.0
         begin = self.starts[period] if self.scenario.periods else 10_000
         ready = terms != "assume-denied" and begin >= self.scenario.as_of_year + delay
+        caps = accelerator_caps(self.scenario, self.sites, list(self.profiles.values()))
         tiers: list[tuple[Mapping[str, str | tuple[str, ...]], float, float]] = [
-            ({"country": country}, most, most) for country, most in sorted(limits.accelerators.items())
+            ({"country": country}, most, most) for country, most in caps.items()
         ]
         tiers += [
             (tier.where, tier.without_license, tier.with_license if ready else tier.without_license)
             for tier in limits.accelerator_tiers
         ]
+        words = tier_words(self.scenario, caps)
         for number, (where, _, most) in enumerate(tiers):
             inside = set(self.sites.index[matching(self.sites, where)])
             total = sum(
@@ -652,7 +711,7 @@ class _Check:
                 for row in self.placed(period)
                 if row.site_id in inside
             )
-            self.limit("accelerators", self.label(f"tier {number}", period), "accelerators", total, most)
+            self.limit("accelerators", self.label(words[number], period), "accelerators", total, most)
 
     def _licenses_usd(self) -> float:
         """Annual fees of the licenses that the plan cannot do without."""
@@ -708,11 +767,18 @@ class _Check:
                 now = later.get((site, technology, kind), 0.0)
                 self.limit("grow_built", label, "MW", now, mw, least=True, shown=False)
             if self.scenario.no_migration:
-                after = {(r.site_id, r.technology, r.kind, r.workload): r.it_mw for r in self.placed(second)}
-                for row in self.placed(first):
-                    now = after.get((row.site_id, row.technology, row.kind, row.workload), 0.0)
-                    label = self.label(row.site_id, row.workload, second)
-                    self.limit("no_migration", label, "MW", now, row.it_mw, least=True, shown=False)
+                before, after = self._by_site(first), self._by_site(second)
+                for (site, load), mw in sorted(before.items()):
+                    now = after.get((site, load), 0.0)
+                    label = self.label(site, load, second)
+                    self.limit("no_migration", label, "MW", now, mw, least=True)
+
+    def _by_site(self, period: str) -> dict[tuple[str, str], float]:
+        """MW of each site and load."""
+        found: dict[tuple[str, str], float] = {}
+        for row in self.placed(period):
+            found[row.site_id, row.workload] = found.get((row.site_id, row.workload), 0.0) + row.it_mw
+        return found
 
     # --- failures -----------------------------------------------------------------------------------------
 
@@ -783,10 +849,6 @@ class _Check:
                     value *= self._growth_of_price(row, period) if part == "power" else 1.0
                     add(part, scale * np.nan_to_num(value))
                 add("fixed_om", scale * self.fact(row, "fixed_om_usd_per_mw_year"))
-                charge = self.fact(row, "demand_charge_usd_per_mw_year", 0.0)
-                if self.loads[row.workload].sheds_at_peak:
-                    charge *= float(np.nan_to_num(self.fact(row, "min_demand_ratio", 0.0)))
-                add("demand_charge", scale * charge)
                 if stops > 0 and self._coupled(row):
                     worth = float(self.profiles[row.workload].break_even_usd_per_mwh or 0.0)
                     for mwh, block in self._run_rows(row):
@@ -795,6 +857,9 @@ class _Check:
                 elif stops > 0:
                     margin = float(np.nan_to_num(self.fact(row, "margin_usd_per_mw_year", 0.0)))
                     add("interruptible_margin", -scale * margin)
+            for (site, rate), (runs, connected, least) in sorted(self._meters(period).items()):
+                billed = max(runs, least * connected)
+                add("demand_charge", weight * rate * billed * self._tax(site)[0])
             for row in self.plan.halls[self.plan.halls["period"] == period].itertuples():
                 if row.existing:
                     continue

@@ -114,6 +114,13 @@ class AcceleratorTier(Model):
         return self
 
 
+class GridZone(Model):
+    """Facility power that a group of sites draws from one network, on top of each site's own connection."""
+
+    where: dict[str, str | tuple[str, ...]] = Field(description='for example { zone = "US-VA" }')
+    grid_mw: NonNegative = Field(description="most design-hour power of the group [MW]")
+
+
 class Limits(Model):
     """Limits of the portfolio as a whole."""
 
@@ -127,10 +134,14 @@ class Limits(Model):
     carbon_t_per_year: NonNegative | None = None
     n_minus_1: Literal["site", "zone", "country"] | None = None
     max_share_per_zone: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
-    zone: Literal["site", "zone", "country"] = Field(
-        "zone", description="what a failure zone or share zone is"
+    zone: Annotated[str, Field(min_length=1)] = Field(
+        "zone",
+        description="what a share zone is: site, zone (grid operator, else country), country, or a column of the sites",
     )
     basins: dict[str, NonNegative] = Field(default_factory=dict, description="water_group to m3 per year")
+    grid_zone: tuple[GridZone, ...] = Field(
+        (), description="common limits of groups of sites behind one network"
+    )
     share: tuple[Share, ...] = ()
     accelerators: dict[str, NonNegative] = Field(
         default_factory=dict, description="ISO3 to most accelerators"

@@ -129,7 +129,9 @@ def evaluate(scenario: Scenario, tables: Tables, *, points: Sequence[str] = ()) 
 def _coupled(scenario: Scenario, sites: pd.DataFrame) -> bool:
     """Whether an annual limit couples the hours of interruptible loads across sites."""
     limits = scenario.limits
+    kinds = {scenario.objective.kind, *scenario.objective.then}
     carbon = limits.carbon_kg_per_mwh is not None or limits.carbon_t_per_year is not None
+    carbon = carbon or bool(kinds & {"carbon", "water"})
     return carbon or bool(limits.basins) or bool(sites["water_m3_per_year"].notna().any())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from dcsite.optimize.columns import INF, grid_of
 from dcsite.optimize.families.penalties import REPAIR
-from dcsite.optimize.inputs import matching
+from dcsite.optimize.inputs import accelerator_caps, matching
 from dcsite.optimize.problem import Rows
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def share_min(inputs: Inputs, index: Index, count: int) -> Block | None:
 def accelerator_limits(inputs: Inputs) -> list[tuple[NDArray[np.bool_], float, float, int]]:
     """Which sites, limit without a license, limit with one, and the tier's number (-1: no license helps)."""
     found = []
-    for country, most in sorted(inputs.scenario.limits.accelerators.items()):
-        found.append((matching(inputs.sites, {"country": country}), float(most), float(most), -1))
+    for country, most in accelerator_caps(inputs.scenario, inputs.sites, inputs.profiles).items():
+        found.append((matching(inputs.sites, {"country": country}), most, most, -1))
     for number, tier in enumerate(inputs.scenario.limits.accelerator_tiers):
         found.append(
             (

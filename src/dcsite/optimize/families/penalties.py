@@ -14,6 +14,7 @@ REPAIR: Final[Mapping[str, float]] = {
     "block_min": 3.0,
     "workload_sites": 30.0,
     "grid": 1.0,
+    "grid_zone": 1.0,
     "land": 0.05,
     "water_site": 0.1,
     "water_basin": 0.1,

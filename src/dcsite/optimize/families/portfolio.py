@@ -165,12 +165,11 @@ def zone_share(inputs: Inputs, index: Index, count: int) -> Block | None:
                 labels.append((z, w, p))
                 row += 1
     z, w_, p_ = np.array(labels).T
-    first = np.array([int(np.flatnonzero(zone == number)[0]) for number in range(len(names))])
     return rows.block(
         "zone_share",
         -INF,
         0.0,
-        {"site": first[z], "workload": w_, "period": p_},
+        {"zone": z, "workload": w_, "period": p_},
         unit="MW",
         repair=REPAIR["zone_share"],
         group=("workload",),

@@ -8,8 +8,8 @@ import numpy as np
 
 from dcsite.optimize.columns import INF, grid_of, group_rows, shape_of
 from dcsite.optimize.families.penalties import REPAIR
-from dcsite.optimize.inputs import M2_PER_THOUSAND, M3_PER_THOUSAND
-from dcsite.optimize.problem import Rows
+from dcsite.optimize.inputs import M2_PER_THOUSAND, M3_PER_THOUSAND, matching
+from dcsite.optimize.problem import Rows, selected
 
 if TYPE_CHECKING:
     from dcsite.optimize.columns import Index
@@ -36,6 +36,57 @@ def grid(inputs: Inputs, index: Index, count: int) -> Block:
         repair=REPAIR["grid"],
         group=("site",),
     )
+
+
+def grid_zone(inputs: Inputs, index: Index, count: int) -> Block | None:
+    """``sum_{s in z} pue_pk (x + v) <= G_z``: sites behind one network share its limit."""
+    zones = inputs.scenario.limits.grid_zone
+    if not zones:
+        return None
+    periods = len(inputs.period_start)
+    rows = Rows(len(zones) * periods, count)
+    for row, entry in enumerate(zones):
+        own = np.flatnonzero(matching(inputs.sites, entry.where)[inputs.slot_site])
+        at = row * periods + np.arange(periods)
+        peak = np.broadcast_to(inputs.pue_peak[own][:, None], (len(own), periods))
+        rows.add(at[None, :], index.place[own], peak).add(at[None, :], index.spare[own], peak)
+    i, p = grid_of(len(zones), periods)
+    return rows.block(
+        "grid_zone",
+        -INF,
+        np.array([entry.grid_mw for entry in zones])[i],
+        {"grid_zone": i, "period": p},
+        unit="MW",
+        repair=REPAIR["grid_zone"],
+        group=("grid_zone",),
+    )
+
+
+def _peaks(inputs: Inputs, index: Index, count: int) -> tuple[Rows, Ints, Ints, Ints]:
+    """Rows with ``m`` of each meter and period, the axes of the rows, and the row of each slot (N, P)."""
+    periods = len(inputs.period_start)
+    rows = Rows(index.peak.size, count)
+    m, p = grid_of(len(inputs.meters.site), periods)
+    rows.add(np.arange(len(m)), index.peak[m, p], 1.0)
+    return rows, m, p, group_rows(inputs.meters.slot, periods)
+
+
+def peak(inputs: Inputs, index: Index, count: int) -> Block | None:
+    """``m >= sum pue_pk chi x``: the billed peak is that of the loads that run at the peak."""
+    rows, m, p, at = _peaks(inputs, index, count)
+    rows.add(at, index.place, -(inputs.pue_peak * inputs.meters.counts)[:, None])
+    return rows.block("peak", 0.0, INF, {"meter": m, "period": p}, unit="MW")
+
+
+def peak_min(inputs: Inputs, index: Index, count: int) -> Block | None:
+    """``m >= least sum pue_pk (x + v)``: the minimum bill counts all that is connected, spare included."""
+    rows, m, p, at = _peaks(inputs, index, count)
+    ratio = np.append(inputs.meters.least, 0.0)[inputs.meters.slot]
+    billed = -(inputs.pue_peak * ratio)[:, None]
+    rows.add(at, index.place, billed).add(at, index.spare, billed)
+    keep = np.flatnonzero(inputs.meters.least[m] > 0)
+    made = rows.block("peak_min", 0.0, INF, {"meter": m, "period": p}, unit="MW")
+    return selected(made, keep) if len(keep) else None
 
 
 def land(inputs: Inputs, index: Index, count: int) -> Block | None:

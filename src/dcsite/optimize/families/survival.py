@@ -45,12 +45,11 @@ def survive_total(inputs: Inputs, index: Index, count: int) -> Block | None:
         rows.add(i * len(names) + np.arange(len(names)), index.total[load, period], 1.0)
         labels += [(z, int(load), int(period)) for z in range(len(names))]
     z, w_, p_ = np.array(labels).T
-    first = np.array([int(np.flatnonzero(zone == number)[0]) for number in range(len(names))])
     return rows.block(
         "survive_total",
         inputs.survive[w_] * inputs.demand_mw[w_, p_],
         INF,
-        {"site": first[z], "workload": w_, "period": p_},
+        {"failure": z, "workload": w_, "period": p_},
         unit="MW",
         repair=REPAIR["survive_total"],
         group=("workload",),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dcsite.optimize.columns import INF, grid_of
+from dcsite.optimize.columns import INF, eligible_sites, grid_of, group_rows
 from dcsite.optimize.inputs import MWH_PER_GWH
 from dcsite.optimize.problem import Block, Rows
 
@@ -31,6 +31,25 @@ def run_block(inputs: Inputs, index: Index, count: int) -> Block | None:
     return rows.block(
         "run_block", -INF, 0.0, {"slot": runs.slot[r], "block": runs.block[r], "period": p}, unit="GWh"
     )
+
+
+def run_min(inputs: Inputs, index: Index, count: int) -> Block | None:
+    """``sum_b e >= iota hours x / 1000``: the hours that an interruptible load must run, at a loss if need be."""
+    runs = inputs.runs
+    periods = len(inputs.period_start)
+    slots, first, inverse = np.unique(runs.slot, return_index=True, return_inverse=True)
+    asked = np.flatnonzero(runs.least[first] > 0)
+    if not len(asked):
+        return None
+    number = np.full(len(slots), -1)
+    number[asked] = np.arange(len(asked))
+    rows = Rows(len(asked) * periods, count)
+    rows.add(group_rows(number[inverse], periods), index.run, 1.0)
+    i, p = grid_of(len(asked), periods)
+    n = slots[asked][i]
+    least = inputs.interruptible[n] * runs.least[first][asked][i] / MWH_PER_GWH
+    rows.add(np.arange(len(n)), index.place[n, p], -least)
+    return rows.block("run_min", 0.0, INF, {"slot": n, "period": p}, unit="GWh")
 
 
 def _grow(inputs: Inputs, column: Ints, count: int, family: str, members: Ints, axis: str) -> Block | None:
@@ -66,11 +85,18 @@ def retire(inputs: Inputs, index: Index, count: int) -> Block | None:
 
 
 def no_migration(inputs: Inputs, index: Index, count: int) -> Block | None:
-    """With ``no_migration``, load stays where it is."""
-    if not inputs.scenario.no_migration:
+    """``sum_k x_p >= sum_k x_p-1`` per site and load with ``no_migration``: load stays where it is."""
+    periods = len(inputs.period_start)
+    if not inputs.scenario.no_migration or periods < 2:
         return None
-    members = np.arange(len(inputs.slot_hall))
-    return _grow(inputs, index.place, count, "no_migration", members, "slot")
+    s, w = np.nonzero(eligible_sites(inputs))
+    number = np.full((len(inputs.site_ids), len(inputs.workloads)), -1)
+    number[s, w] = np.arange(len(s))
+    own = group_rows(number[inputs.slot_site, inputs.slot_workload], periods - 1)
+    rows = Rows(len(s) * (periods - 1), count)
+    rows.add(own, index.place[:, 1:], 1.0).add(own, index.place[:, :-1], -1.0)
+    i, p = grid_of(len(s), periods - 1)
+    return rows.block("no_migration", 0.0, INF, {"site": s[i], "workload": w[i], "period": p + 1}, unit="MW")
 
 
 def modules(inputs: Inputs, problem: Problem, index: Index) -> Block | None:
