@@ -61,8 +61,12 @@ def world(
     grid_mw: float | None = None,
     shuffle: bool = False,
     ids: list[str] | None = None,
+    price_factor: Any = 1.0,
 ) -> Evaluation:
-    """An evaluation of a random world for a scenario (a mapping or a model)."""
+    """An evaluation of a random world for a scenario (a mapping or a model).
+
+    ``price_factor`` multiplies the prices of power, one factor or one per site.
+    """
     if not isinstance(scenario, Scenario):
         scenario = Scenario.model_validate({"format": 1, **scenario})
     rng = np.random.default_rng(seed)
@@ -86,7 +90,7 @@ def world(
         frame[column] = np.nan
     frame["opening_usd"] = opening_usd
     frame["required"] = [name in scenario.sites.require for name in names]
-    price = rng.uniform(25, 140, sites).round(1)
+    price = rng.uniform(25, 140, sites).round(1) * price_factor
     capex = rng.uniform(7e6, 12e6, sites).round(-3)
     carbon = rng.uniform(10, 700, sites).round(0)
     for entry in scenario.sites.override:

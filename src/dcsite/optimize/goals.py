@@ -8,6 +8,7 @@ import numpy as np
 
 from dcsite.optimize.columns import INF
 from dcsite.optimize.inputs import M
+from dcsite.spec.futures import RISK_KINDS
 from dcsite.units import KW_PER_MW
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ def objective(inputs: Inputs, index: Index, count: int, kind: str) -> tuple[Floa
     """Cost vector and constant of an objective: cost (M USD/year), carbon (kt), water (1,000 m3), latency (ms).
 
     ``cost`` and ``npv`` are one: operating cost weighted by period, and capital as its annuity in every year
-    in which the asset stands. Existing halls are sunk.
+    in which the asset stands. Existing halls are sunk. The objectives over futures begin from the cost, and
+    :mod:`dcsite.optimize.families.risk` puts theirs in its place.
     """
-    if kind in ("cost", "npv"):
+    if kind in ("cost", "npv", *RISK_KINDS):
         return cost_vector(inputs, index, count), 0.0
     if kind == "carbon":
         return carbon_vector(inputs, index, count, inputs.weight), 0.0

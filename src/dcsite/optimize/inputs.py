@@ -10,7 +10,7 @@ workload), Q demand points (workload x region), A arcs (site x demand point), B 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ import pandas as pd
 
 from dcsite.errors import Problem as Complaint
 from dcsite.errors import ScenarioError
+from dcsite.optimize.futures import Futures, futures_at
 from dcsite.physics.cost import capital_recovery_factor
 from dcsite.units import HOURS_PER_YEAR, KG_PER_TONNE, USD_PER_MILLION_USD
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dcsite.optimize.futures import CaseFacts
     from dcsite.physics.evaluation import Evaluation
     from dcsite.spec.scenario import ExistingSite, Scenario, SiteOverride
     from dcsite.spec.workload import Profile, Workload
@@ -415,7 +417,9 @@ def build_inputs(
     demand = _demand(scenario, workloads, start)
     grid = _grid(scenario, evaluation, sites, site_ids, start, notes)
 
+    cases = futures_at(scenario, evaluation)
     rows = _admissible(scenario, evaluation, workloads, position, drops)
+    rows = _known_in_all(cases, rows, drops)
     rows = _enough_room(scenario, workloads, profiles, rows, grid, demand, site_ids, drops)
     technologies = tuple(sorted(set(rows["technology"])))
     kind_of, kinds = _kinds(profiles)
@@ -426,7 +430,11 @@ def build_inputs(
     slots_arrays = _slot_arrays(scenario, evaluation, workloads, profiles, slots, start, years, tax[0])
     _meter_bills(scenario, workloads, profiles, slots, slots_arrays)
     if prune:
-        keep_halls, reasons = _dominated(made, slots_arrays, halls, slots, site_ids, technologies)
+        totals = [
+            _total(_future_arrays(case, workloads, profiles, slots, slots_arrays, start, years, tax[0])[1])
+            for case in cases
+        ]
+        keep_halls, reasons = _dominated(made, slots_arrays, halls, slots, site_ids, technologies, totals)
         for site, technology, reason in reasons:
             drops.add(site, "", technology, "dominated", reason)
         halls, slots, made, slots_arrays = _keep(halls, slots, made, slots_arrays, keep_halls)
@@ -456,7 +464,7 @@ def build_inputs(
     groups = sites["water_group"] if "water_group" in sites else pd.Series("", index=sites.index)
     required = sites["required"] if "required" in sites else pd.Series(data=False, index=sites.index)
     asked = {position[site_ids[site_number(site_ids, text)]] for text in scenario.sites.require}
-    return Inputs(
+    found = Inputs(
         scenario=scenario,
         workloads=workloads,
         profiles=profiles,
@@ -493,6 +501,9 @@ def build_inputs(
         dropped=drops.frame(),
         notes=tuple(notes),
     )
+    if not cases:
+        return found
+    return _with_futures(found, cases, slots, slots_arrays, tax[0], coupled=coupled)
 
 
 # --- time -------------------------------------------------------------------------------------------------
@@ -1065,14 +1076,16 @@ def _dominated(
     slots: Sequence[Mapping[str, Any]],
     site_ids: Sequence[str],
     technologies: Sequence[str],
+    futures: Sequence[Floats] = (),
 ) -> tuple[Flags, list[tuple[str, str, str]]]:
     """Which halls to keep: one is dropped where another of the same site and kind is no worse in anything.
 
     No dearer in opening, capital and operation for every workload it takes, no more design-hour power,
-    water or carbon, and room up to the site's own limit: then any plan moves the load at no loss.
+    water or carbon, and room up to the site's own limit: then any plan moves the load at no loss. Of several
+    ``futures`` (operating cost of the slots in each) this must hold in every one.
     """
     keep = np.ones(len(halls), dtype=bool)
-    total = np.sum(list(per_slot["operating"].values()), axis=0) - per_slot["credit"]
+    total = np.stack([_total(per_slot), *futures])
     by_hall: dict[int, dict[int, int]] = {}
     for n, slot in enumerate(slots):
         by_hall.setdefault(slot["hall"], {})[slot["workload"]] = n
@@ -1104,13 +1117,13 @@ def _dominated(
                 no_worse = (
                     (made["opening"][better] <= made["opening"][worse] + tiny).all()
                     and (made["capex"][better] <= made["capex"][worse] + tiny).all()
-                    and (total[first] <= total[second] + tiny).all()
+                    and (total[:, first] <= total[:, second] + tiny).all()
                     and (uses[:, first] <= uses[:, second] + tiny).all()
                     and (made["hall_max_mw"][better] >= made["hall_max_mw"][worse] - tiny).all()
                     and not per_slot["interruptible"][first].any()
                 )
                 if no_worse and (
-                    not np.array_equal(total[first], total[second])
+                    not np.array_equal(total[:, first], total[:, second])
                     or not np.array_equal(uses[:, first], uses[:, second])
                     or better < worse
                 ):
@@ -1148,6 +1161,104 @@ def _keep(
             else value[chosen]
         )
     return halls, slots, made, kept
+
+
+# --- futures ------------------------------------------------------------------------------------------------
+
+
+def _total(per_slot: Mapping[str, Any]) -> Floats:
+    """Operating cost of each slot less its margin, (N, P). [M USD/MW-year]"""
+    return np.asarray(np.sum(list(per_slot["operating"].values()), axis=0) - per_slot["credit"])
+
+
+def _known_in_all(cases: Sequence[CaseFacts], rows: pd.DataFrame, drops: _Drops) -> pd.DataFrame:
+    """Drop what has no cost, or may not stand, in one of the futures: no plan could be judged with it."""
+    keys = list(zip(rows["site_id"], rows["workload"], rows["technology"], strict=True))
+    for case in cases:
+        facts = case.evaluation.facts
+        known = facts["admissible"].to_numpy(dtype=bool) & np.isfinite(
+            facts["cost_usd_per_mw_year"].to_numpy(dtype=np.float64)
+        )
+        excluded = case.evaluation.excluded
+        banned = set(zip(excluded["site_id"], excluded["workload"], strict=True))
+        fine = {
+            key
+            for key, good in zip(
+                zip(facts["site_id"], facts["workload"], facts["technology"], strict=True), known, strict=True
+            )
+            if good and key[:2] not in banned and (key[0], "") not in banned
+        }
+        stays = np.array([key in fine for key in keys], dtype=bool)
+        for key, good in zip(keys, stays, strict=True):
+            if not good:
+                drops.add(*key, "future", f"no cost is known in the future '{case.case.name}', or a rule forbids it")
+        rows = rows[stays].reset_index(drop=True)
+        keys = [key for key, good in zip(keys, stays, strict=True) if good]
+    return rows
+
+
+def _future_arrays(
+    case: CaseFacts,
+    workloads: Sequence[Workload],
+    profiles: Sequence[Profile],
+    slots: Sequence[Mapping[str, Any]],
+    per_slot: Mapping[str, Any],
+    start: Ints,
+    years: Ints,
+    tax: Floats,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The same slots with the facts of a future, and their arrays; meters are those of the listed facts."""
+    facts = case.evaluation.facts
+    keys = zip(facts["site_id"], facts["workload"], facts["technology"], strict=True)
+    number = {key: place for place, key in enumerate(keys)}
+    wanted = [
+        number[slot["row"]["site_id"], slot["row"]["workload"], slot["row"]["technology"]] for slot in slots
+    ]
+    records = facts.iloc[wanted].to_dict("records")
+    then = [{**slot, "row": row} for slot, row in zip(slots, records, strict=True)]
+    arrays = _slot_arrays(case.case.scenario, case.evaluation, workloads, profiles, then, start, years, tax)
+    arrays["_meter"] = per_slot["_meter"]
+    arrays["operating"]["demand_charge"][per_slot["_meter"] >= 0] = 0.0
+    return then, arrays
+
+
+def _with_futures(
+    inputs: Inputs,
+    cases: Sequence[CaseFacts],
+    slots: Sequence[Mapping[str, Any]],
+    per_slot: Mapping[str, Any],
+    tax: Floats,
+    *,
+    coupled: bool,
+) -> Inputs:
+    """The inputs with those of each future beside them."""
+    found = []
+    for case in cases:
+        then, arrays = _future_arrays(
+            case,
+            inputs.workloads,
+            inputs.profiles,
+            slots,
+            per_slot,
+            inputs.period_start,
+            inputs.period_years,
+            tax,
+        )
+        runs, off, _ = _runs(
+            case.evaluation, inputs.workloads, inputs.profiles, then, arrays, coupled, inputs.technologies
+        )
+        for key in ("credit", "carbon", "water", "withdrawal", "energy"):
+            arrays[key] = _without(arrays, key, off)
+        own = {key: value for key, value in arrays.items() if not key.startswith("_")}
+        found.append(
+            replace(inputs, scenario=case.case.scenario, runs=runs, meters=_meters(then, arrays), **own)
+        )
+    futures = Futures(
+        tuple(case.case.name for case in cases),
+        np.array([case.case.chance_ratio for case in cases]),
+        tuple(found),
+    )
+    return replace(inputs, extra={**inputs.extra, "futures": futures})
 
 
 # --- users --------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dcsite.optimize.columns import Index, eligible_sites, make_columns
-from dcsite.optimize.families import demand, jurisdiction, portfolio, resources, service, survival, time
+from dcsite.optimize.families import demand, jurisdiction, portfolio, resources, risk, service, survival, time
 from dcsite.optimize.families.demand import block_room, strong_arc
 from dcsite.optimize.families.penalties import REPAIR
 from dcsite.optimize.families.portfolio import required_mw
@@ -125,5 +125,7 @@ def build(inputs: Inputs, *, loose: bool = False) -> tuple[Problem, Index]:
     cost, offset = objective(inputs, index, count, inputs.scenario.objective.kind)
     problem = Problem(columns, blocks, inputs.names, offset).with_cost(cost, offset)
     problem = problem.with_block(time.modules(inputs, problem, index))
+    if not loose:
+        problem = risk.with_futures(problem, index, inputs)
     problem.check_scale()
     return problem, index

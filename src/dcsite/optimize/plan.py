@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from dcsite.optimize.futures import FUTURES, ROBUSTNESS
 from dcsite.optimize.inputs import MWH_PER_GWH, M, rtt_of
 from dcsite.optimize.model import license_cost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dcsite.optimize.inputs import Floats, Inputs
     from dcsite.optimize.model import Index
@@ -64,6 +65,7 @@ SERVED = (
     "covered",
 )
 RUNS = ("period", "site_id", "technology", "kind", "workload", "block", "run_mwh_per_year")
+FUTURE_RUNS = ("future", *RUNS)
 LIMITS = ("family", "label", "unit", "value", "limit", "slack", "binding")
 
 
@@ -102,6 +104,11 @@ class Plan:
         Frames; columns as in this module's tuples.
     dropped
         What was left out before the model was built, with the reason.
+    futures, robustness
+        Cost in each future, and the price of robustness beside the plan that is best at the listed facts;
+        empty unless the objective looks at futures (columns in :mod:`dcsite.optimize.futures`).
+    future_runs
+        Energy of interruptible loads in each future.
     """
 
     status: Literal["optimal", "limit", "infeasible"]
@@ -135,6 +142,9 @@ class Plan:
     limit_hit: str = ""
     problem_digest: str = ""
     notes: tuple[str, ...] = ()
+    futures: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FUTURES)))
+    robustness: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ROBUSTNESS)))
+    future_runs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FUTURE_RUNS)))
     solution: Solution | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -349,6 +359,18 @@ def _runs(inputs: Inputs, index: Index, x: Floats) -> pd.DataFrame:
                 }
             )
     return _frame(rows, RUNS)
+
+
+def future_runs_of(
+    names: Sequence[str], inputs: Sequence[Inputs], indices: Sequence[Index], x: Floats
+) -> pd.DataFrame:
+    """Energy of interruptible loads in each future, columns :data:`FUTURE_RUNS`."""
+    parts = [
+        _runs(case, index, x).assign(future=name)[list(FUTURE_RUNS)]
+        for name, case, index in zip(names, inputs, indices, strict=True)
+    ]
+    parts = [part for part in parts if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else _frame([], FUTURE_RUNS)
 
 
 def license_fees_usd(inputs: Inputs, index: Index, x: Floats) -> float:

@@ -23,6 +23,7 @@ from dcsite.optimize.inputs import M, build_inputs
 from dcsite.optimize.plan import Plan, Solution, frames_of
 from dcsite.optimize.problem import Block, Problem, Rows
 from dcsite.optimize.verify import check
+from dcsite.spec.futures import RISK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ GOAL_UNITS: Final = {
     "latency": "ms",
     "score": "points",
     "sites": "sites",
+    **dict.fromkeys(RISK_KINDS, "USD/year"),
 }
 GOAL_STEP: Final = {
     "cost": M,
@@ -59,6 +61,7 @@ GOAL_STEP: Final = {
     "latency": 1.0,
     "score": 1.0,
     "sites": 1.0,
+    **dict.fromkeys(RISK_KINDS, M),
 }
 
 
@@ -126,6 +129,12 @@ def optimize(
     if complaints:
         message = "no plan can satisfy the limits (by arithmetic, before any solve)"
         raise InfeasibleError(message, tuple(complaints))
+    if scenario.objective.kind in RISK_KINDS:
+        from dcsite.optimize import risk
+
+        return risk.optimize(
+            scenario, evaluation, inputs, backend=backend, start=start, say=say, budget=budget
+        )
     problem, index = model.build(inputs)
     say(f"{len(problem.columns):,} columns, {sum(len(block) for block in problem.blocks):,} rows")
     base = problem

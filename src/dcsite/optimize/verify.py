@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
+from dcsite.optimize.futures import costs_in_futures
 from dcsite.optimize.inputs import (
     accelerator_caps,
     matching,
@@ -23,6 +24,7 @@ from dcsite.optimize.inputs import (
     zone_names,
 )
 from dcsite.optimize.plan import LIMITS
+from dcsite.spec.futures import RISK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,7 +76,10 @@ def verify(plan: Plan, evaluation: Evaluation | None = None) -> list[str]:
     if facts is None:
         message = "the plan carries no facts; give the evaluation"
         raise ValueError(message)
-    return list(check(plan, facts).violations)
+    found = list(check(plan, facts).violations)
+    if plan.scenario.objective.kind in RISK_KINDS:
+        found += costs_in_futures(plan, facts)[1]
+    return found
 
 
 def check(plan: Plan, evaluation: Evaluation) -> Verdict:

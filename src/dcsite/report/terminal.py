@@ -292,6 +292,14 @@ def transposed_text(table: Table, width: int = WIDTH) -> str:
     return "\n".join(blocks)
 
 
+GOALS = {
+    "expected": "mean cost over the futures",
+    "cvar": "weighted mean and CVaR of the cost",
+    "regret": "largest regret",
+}
+"""Goals of a plan whose name is not a word of its own."""
+
+
 def plan_text(plan: Any, *, sites: pd.DataFrame | None = None, width: int = WIDTH) -> str:  # noqa: ANN401
     """The plan as text: status with bound and gap, placements, cost parts, binding limits."""
     summary = plan_summary(plan)
@@ -300,11 +308,22 @@ def plan_text(plan: Any, *, sites: pd.DataFrame | None = None, width: int = WIDT
     if cost is not None:
         bound = summary.get("bound_usd_per_year")
         gap = summary.get("gap")
-        text = f"{summary['status']}: {cost / 1e6:,.2f} M USD/year"
-        if bound is not None:
-            text += f", proven bound {bound / 1e6:,.2f}"
+        goal = summary.get("goal", "cost")
+        if goal in ("cost", "npv"):
+            text = f"{summary['status']}: {cost / 1e6:,.2f} M USD/year"
+            if bound is not None:
+                text += f", proven bound {bound / 1e6:,.2f}"
+        else:
+            unit = str(summary.get("goal_unit", ""))
+            scale, unit = (1e6, f"M {unit}") if unit.startswith("USD") else (1.0, unit)
+            text = (
+                f"{summary['status']}: {GOALS.get(goal, goal)} {summary['goal_value'] / scale:,.2f} {unit}, "
+                f"proven bound {summary['goal_bound'] / scale:,.2f}"
+            )
         if gap is not None:
             text += f", gap {gap:.3%}"
+        if goal not in ("cost", "npv"):
+            text += f"; costs {cost / 1e6:,.2f} M USD/year at the listed facts"
         lines.append(paragraph(text, width))
     lines += ["\n", table_text(plan_table(plan, sites), width)]
     if getattr(plan, "cost_parts", None):
@@ -319,7 +338,7 @@ def plan_text(plan: Any, *, sites: pd.DataFrame | None = None, width: int = WIDT
                 lines += ["\n", "Binding limits\n", table_text(shown, width)]
             words = f"{slack} further limit{'' if slack == 1 else 's'} with slack." if slack else ""
             lines.append(words and paragraph(words, width))
-        elif table.name in ("limits", "shadow_prices") and not table.empty:
+        elif table.name in ("limits", "shadow_prices", "robustness", "futures") and not table.empty:
             lines += ["\n", f"{table.title}\n", table_text(table, width)]
     return "".join(lines)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from dcsite.spec.address import is_address, read_address
 from dcsite.spec.base import Model
+from dcsite.spec.futures import RISK_KINDS, Future, PriceCase, PriceYear, check_futures
 from dcsite.spec.workload import Fraction, Name, NonNegative, Positive, Workload
 
 Basis = Literal["delivered_ex_tax", "delivered_mixed", "delivered_all_in"]
@@ -154,7 +155,9 @@ class Limits(Model):
 class Objective(Model):
     """What is minimized."""
 
-    kind: Literal["cost", "npv", "score", "carbon", "water", "latency"] = "cost"
+    kind: Literal["cost", "npv", "score", "carbon", "water", "latency", "expected", "cvar", "regret"] = Field(
+        "cost", description="expected, cvar and regret look at the futures declared below"
+    )
     then: tuple[Literal["cost", "carbon", "water", "latency"], ...] = ()
     carbon_price_usd_per_t: NonNegative = 0.0
     latency_worth: bool = Field(False, description="add the worth of latency to the cost")
@@ -164,6 +167,49 @@ class Objective(Model):
     depreciation_years: Annotated[int, Field(strict=True, ge=1, le=60)] | None = Field(
         None, description="straight-line depreciation for after_tax; default: the horizon"
     )
+    beta: Annotated[float, Field(strict=True, ge=0, lt=1)] = Field(
+        0.8, description="cvar: the tail is the worst 1 - beta of the probability [-]; a choice"
+    )
+    risk_weight: Fraction = Field(
+        1.0,
+        validation_alias=AliasChoices("risk_weight", "lambda"),
+        description="cvar: minimize (1 - lambda) x mean + lambda x CVaR; also written lambda [-]; a choice",
+    )
+    pass_through: Fraction = Field(
+        1.0,
+        description="in futures with a market year: share of the energy price that follows it, for loads that "
+        "do not say so themselves [-]; a choice",
+    )
+    years: tuple[PriceYear, ...] = Field(
+        (), description="futures: whole market years, the same for all zones, equally likely"
+    )
+    carbon_prices_usd_per_t: tuple[NonNegative, ...] = Field((), description="futures: carbon prices [USD/t]")
+    price_cases: tuple[PriceCase, ...] = Field((), description="futures: ends of the price rows")
+    scenarios: tuple[Future, ...] = Field((), description="futures one by one, by name and probability")
+
+    @model_validator(mode="after")
+    def _futures(self) -> Objective:
+        axes = {
+            "years": self.years,
+            "carbon_prices_usd_per_t": self.carbon_prices_usd_per_t,
+            "price_cases": self.price_cases,
+        }
+        check_futures(self.scenarios)
+        for key, values in axes.items():
+            if values and self.scenarios:
+                message = f"give either scenarios or {key}"
+                raise ValueError(message)
+            double = [value for place, value in enumerate(values) if value in values[:place]]
+            if double:
+                message = f"{key}: {double[0]} is given twice"
+                raise ValueError(message)
+        if self.kind in RISK_KINDS and not (self.scenarios or any(axes.values())):
+            message = (
+                f"kind = '{self.kind}' needs futures: years = [2020, 2021, 2022], carbon_prices_usd_per_t, "
+                "price_cases, or [[objective.scenarios]]"
+            )
+            raise ValueError(message)
+        return self
 
 
 class Solver(Model):

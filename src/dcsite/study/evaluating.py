@@ -17,6 +17,7 @@ from dcsite.errors import Problem, ScenarioError
 from dcsite.physics.cost import COST_PARTS, annual_cost_parts, levelized_cost_usd_per_it_mwh
 from dcsite.physics.evaluation import Assumption, Evaluation
 from dcsite.physics.supply import scarcity_factor, supply_difficulty
+from dcsite.spec.futures import cases_of
 from dcsite.study import exclusions
 from dcsite.study.candidates import candidate_sites
 from dcsite.study.cooling import cooling_facts, hourly_pue
@@ -121,9 +122,15 @@ def evaluate(scenario: Scenario, tables: Tables, *, points: Sequence[str] = ()) 
             "escalation_ratio": pd.DataFrame(escalation),
             "verdicts": verdicts.reset_index(drop=True),
             "points": tuple(points),
+            "futures": future_facts(scenario, tables, points),
             "interruptible_blocks": pd.concat(blocks, ignore_index=True) if blocks else None,
         },
     )
+
+
+def future_facts(scenario: Scenario, tables: Tables, points: Sequence[str] = ()) -> dict[str, Evaluation]:
+    """Facts of each future that the scenario's objective looks at, by its name."""
+    return {case.name: evaluate(case.scenario, tables, points=points) for case in cases_of(scenario)}
 
 
 def _coupled(scenario: Scenario, sites: pd.DataFrame) -> bool:

@@ -21,6 +21,7 @@ import pandas as pd
 import dcsite
 from dcsite.data.scenario_file import parse_scenario
 from dcsite.errors import DataError, DcsiteError, UsageError
+from dcsite.optimize import futures
 from dcsite.optimize import plan as plans
 from dcsite.optimize.plan import Plan
 from dcsite.report import export
@@ -42,6 +43,9 @@ FRAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "served": plans.SERVED,
     "runs": plans.RUNS,
     "limits": plans.LIMITS,
+    "futures": futures.FUTURES,
+    "robustness": futures.ROBUSTNESS,
+    "future_runs": plans.FUTURE_RUNS,
 }
 SCALARS: Final = (
     "status",
@@ -187,6 +191,8 @@ def _fill(
         "placements": _records(plan.placements),
         "halls": _records(plan.halls),
         "limits": _records(plan.limits),
+        "futures": _records(plan.futures),
+        "robustness": _records(plan.robustness),
     }
     texts["plan.json"] = _json(document)
     for name, text in texts.items():
@@ -332,6 +338,8 @@ def _frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             frame[name] = frame[name].astype(bool)
         elif name in ("block", "point_number"):
             frame[name] = frame[name].astype("int64")
+        elif name in ("future", "measure"):
+            frame[name] = frame[name].map(lambda value: "" if pd.isna(value) else str(value))
         elif name not in ("family", "label", "unit"):
             frame[name] = frame[name].astype("float64")
     return frame
