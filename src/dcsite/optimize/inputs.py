@@ -1191,7 +1191,9 @@ def _known_in_all(cases: Sequence[CaseFacts], rows: pd.DataFrame, drops: _Drops)
         stays = np.array([key in fine for key in keys], dtype=bool)
         for key, good in zip(keys, stays, strict=True):
             if not good:
-                drops.add(*key, "future", f"no cost is known in the future '{case.case.name}', or a rule forbids it")
+                drops.add(
+                    *key, "future", f"no cost is known in the future '{case.case.name}', or a rule forbids it"
+                )
         rows = rows[stays].reset_index(drop=True)
         keys = [key for key, good in zip(keys, stays, strict=True) if good]
     return rows

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from dcsite.errors import InfeasibleError
 from dcsite.optimize import highs, model, solve
@@ -26,6 +27,7 @@ from dcsite.optimize.futures import (
 from dcsite.optimize.goals import cost_vector
 from dcsite.optimize.inputs import M
 from dcsite.optimize.plan import Solution, frames_of, future_runs_of
+from dcsite.optimize.problem import Rows
 from dcsite.optimize.verify import check
 from dcsite.spec.futures import as_listed
 
@@ -46,6 +48,9 @@ SAME_MODEL: Final = 1.0e-6
 
 SAME_PLAN: Final = 1.0e-10
 """Relative cost within which two plans are the same: what a tie-break may add to the objective."""
+
+BREACH: Final = 1.0e4
+"""Cost of a unit by which a limit is broken, above what any hours save. [M USD per kt or 1,000 m3]"""
 
 NO_CHANGE: Final = 1.0e-9
 """Difference of operating cost that is none. [M USD/MW-year]"""
@@ -153,8 +158,22 @@ def optimize(
         return solve.empty_plan(scenario, evaluation, inputs, outcome, backend)
     solution = _tidy(solution)
     plan = solve.plan_of(solution, scenario, evaluation, outcome, backend, nodes)
-    plan = replace(plan, problem_digest=base.digest())
+    plan = replace(plan, problem_digest=digest_of(base))
     return _with_report(plan, solution, nominal, best_bound)
+
+
+def digest_of(problem: Problem) -> str:
+    """Digest of a problem without its benchmarks of regret, which are answers of other solves."""
+    return problem.without("regret").digest()
+
+
+def with_benchmarks(inputs: Inputs, table: pd.DataFrame) -> Inputs:
+    """The inputs with the best costs of the futures that a plan was held against (its frame ``futures``)."""
+    futures = futures_of(inputs)
+    best = table["best_usd_per_year"].to_numpy(dtype=np.float64) if len(table) else np.zeros(0)
+    if futures is None or len(best) != len(futures.names) or not np.isfinite(best).all():
+        return inputs
+    return replace(inputs, extra={**inputs.extra, "futures": replace(futures, best_usd_per_year=best)})
 
 
 def _part(budget: solve.Budget, steps: int) -> solve.Budget:
@@ -215,8 +234,13 @@ def carried(old: Solution, problem: Problem) -> Floats:
     return values
 
 
-def with_recourse(problem: Problem, index: Index, inputs: Inputs, x: Floats) -> Floats | None:
-    """The same decisions with the best hours of interruptible load in each future; None if a limit fails there."""
+def with_recourse(
+    problem: Problem, index: Index, inputs: Inputs, x: Floats, *, elastic: bool = False
+) -> Floats | None:
+    """The same decisions with the best hours of interruptible load in each future; None if a limit fails there.
+
+    With ``elastic`` a limit that cannot hold is broken by as little as possible instead.
+    """
     families = problem.columns.families
     if "future_run" not in families:
         return measured(problem, index, inputs, x)
@@ -229,13 +253,35 @@ def with_recourse(problem: Problem, index: Index, inputs: Inputs, x: Floats) -> 
     columns = np.union1d(columns, whole)
     fixed = problem.with_bounds(columns, x[columns], x[columns])
     # Regret and tail rows bound nothing here: their columns are free to follow.
-    found = highs.solve(replace(fixed.with_cost(futures.chance_ratio @ vectors).arrays(), integer=None))
+    trial = fixed.with_cost(futures.chance_ratio @ vectors)
+    if elastic:
+        trial = _stretched(trial)
+    found = highs.solve(replace(trial.arrays(), integer=None))
     if found.x is None or found.status != "optimal":
         return None
     values = x.copy()
     own = problem.columns.family == families.index("future_run")
-    values[own] = found.x[own]
+    values[own] = found.x[: len(values)][own]
     return measured(problem, index, inputs, values)
+
+
+def _stretched(problem: Problem) -> Problem:
+    """The problem with a costly way out of each carbon and water limit of a future."""
+    loose = [
+        place
+        for place, block in enumerate(problem.blocks)
+        if block.family.startswith(("future_carbon", "future_water"))
+    ]
+    sizes = [len(problem.blocks[place]) for place in loose]
+    first = len(problem.columns)
+    wide = problem.with_columns("breach", cost=np.full(sum(sizes), BREACH), lower=0.0, upper=np.inf)
+    blocks = list(wide.blocks)
+    for place, size in zip(loose, sizes, strict=True):
+        lines = np.arange(size)
+        out = Rows(size, len(wide.columns)).add(lines, first + lines, -1.0).matrix()
+        blocks[place] = replace(blocks[place], matrix=csr_array(blocks[place].matrix + out))
+        first += size
+    return replace(wide, blocks=tuple(blocks))
 
 
 def measured(problem: Problem, index: Index, inputs: Inputs, x: Floats) -> Floats:
@@ -381,15 +427,15 @@ def _of_nominal(
     names = futures_of(solution.inputs)
     assert names is not None
     before = replace(solution, x=x)
-    values = with_recourse(before.problem, before.index, before.inputs, x)
+    values = with_recourse(before.problem, before.index, before.inputs, x, elastic=True)
     frames = frames_of(solution.inputs, solution.index, x, evaluation)
     nothing = highs.Outcome("limit", None, math.nan, -math.inf)
     plan = replace(solve.empty_plan(scenario, evaluation, solution.inputs, nothing, ""), **frames)
     listed = check(replace(plan, scenario=as_listed(scenario)), evaluation).objective_usd_per_year
     if values is None:
-        words = ["the nominal plan breaks a limit in one of the futures; its costs there are not given"]
+        words = ["the nominal plan does not hold in one of the futures; its costs there are not given"]
         return np.full(len(names.names), np.nan), listed, words
     runs = runs_in_futures(replace(before, x=values))
     costs, bad = costs_in_futures(replace(plan, future_runs=runs), evaluation)
-    said = [f"the nominal plan, {line}" for line in bad]
+    said = [f"the nominal plan does not hold in {line}" for line in bad]
     return costs, listed, said

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dcsite.optimize import model, solve
+from dcsite.optimize import model, risk, solve
 from dcsite.optimize.diagnose import diagnose
 from dcsite.optimize.explain import why, why_not
 from dcsite.optimize.inputs import build_inputs
@@ -86,12 +86,13 @@ def restore(run: Run, evaluation: Evaluation) -> Plan:
     from dataclasses import replace
 
     inputs = solve.with_scores(build_inputs(run.scenario, evaluation), evaluation)
+    inputs = risk.with_benchmarks(inputs, run.plan.futures)
     problem, index = model.build(inputs)
-    same = problem.digest() == run.plan.problem_digest and run.values
+    same = risk.digest_of(problem) == run.plan.problem_digest and run.values
     if not same or run.scenario.limits.n_minus_1 is not None:
         return optimize(run.scenario, evaluation)
     x = np.zeros(len(problem.columns))
     for column, value in run.values.items():
         x[column] = value
-    bound = run.plan.goal_bound / solve.GOAL_STEP[run.plan.goal]
+    bound = run.plan.goal_bound / solve.GOAL_STEP[run.plan.goal] + problem.offset
     return replace(run.plan, evaluation=evaluation, solution=Solution(inputs, problem, index, x, bound))
