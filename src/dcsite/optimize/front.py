@@ -52,6 +52,8 @@ FRONT: Final = (
     "it_mw",
     "sites",
 )
+ROOM: Final = 2.0e-6
+"""Least room of a cap above a value found, in the model's units: twice the tolerance of the solver's rows."""
 SAME: Final = 1.0e-4
 """Two points closer than this share of the front's width are one."""
 SOLVES_PER_POINT: Final = 3
@@ -240,6 +242,10 @@ class _Tracer:
         value = float(vector @ x[: len(vector)])
         return float(round(value)) if goal == "sites" else value
 
+    def _room(self, value: float) -> float:
+        """How far a cap lies above a value that a plan was found to have."""
+        return max(self.tie * abs(value), ROOM)
+
     def _cost(self) -> Floats:
         """The minimized goal; where sites are counted, a site too many costs a hair more than nothing."""
         vector = self.vector[self.minimized]
@@ -259,7 +265,7 @@ class _Tracer:
         value = self._of(self.minimized, x)
         if self.capped != "sites":
             # The whole numbers stay; of the MW that give this much of the one goal, those with least of the other.
-            room = self.tie * 1e-2 * max(abs(value), 1e-3)
+            room = max(1e-2 * self.tie * abs(value), ROOM)
             self.model.set_caps({self.capped: cap, self.minimized: value + room})
             x = self.model.settled(x, self.vector[self.capped])
         value = self._of(self.minimized, x)
@@ -303,7 +309,7 @@ class _Tracer:
         if self.capped == "sites":
             return self._point(answer, math.inf)
         value = self._of(self.minimized, answer.x)
-        self.model.set_caps({self.minimized: value + self.tie * max(abs(value), 1e-3)})
+        self.model.set_caps({self.minimized: value + self._room(value)})
         second = self.model.ask(
             self.vector[self.capped], gap=self.gap, budget=self._budget(), starts=[answer.x], seek=False
         )
@@ -313,7 +319,7 @@ class _Tracer:
                 f"a limit stopped the proof that no plan at the least {self.minimized} has less {self.capped}"
             )
         x = answer.x if second.x is None else second.x
-        self.model.set_caps({self.minimized: value + self.tie * max(abs(value), 1e-3)})
+        self.model.set_caps({self.minimized: value + self._room(value)})
         value = self._of(self.minimized, x)
         return _Known(x, value, self._of(self.capped, x), math.inf, min(answer.bound, value), answer)
 
@@ -335,7 +341,7 @@ class _Tracer:
         if highs.relative_gap(least, bound) > self.gap + 1e-9 and least - bound > 1e-6:
             self.least_proven = False
             self.notes.append(f"a limit stopped the proof of the least {self.capped}")
-        cap = least if self.capped == "sites" else least + self.tie * max(abs(least), 1e-3)
+        cap = least if self.capped == "sites" else least + self._room(least)
         if free.capped <= cap:
             return None
         second = self._under(cap, [answer.x], seek=True)
@@ -422,9 +428,8 @@ class _Tracer:
     def _cheapen(self, point: _Known) -> None:
         """Where cost is neither goal: of the plans with these two values, one of least cost."""
         caps = {
-            self.minimized: point.value + self.tie * max(abs(point.value), 1e-3),
-            self.capped: point.capped
-            + (0.0 if self.capped == "sites" else self.tie * max(abs(point.capped), 1e-3)),
+            self.minimized: point.value + self._room(point.value),
+            self.capped: point.capped + (0.0 if self.capped == "sites" else self._room(point.capped)),
         }
         self.model.set_caps(caps)
         answer = self.model.ask(
