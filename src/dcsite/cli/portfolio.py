@@ -33,7 +33,9 @@ GapOption = Annotated[
 ]
 TimeOption = Annotated[
     Optional[float],  # noqa: UP045
-    typer.Option("--time-limit", min=0.1, help="Wall seconds at most (another machine may stop elsewhere)."),
+    typer.Option(
+        "--time-limit", min=0.1, help="Processor seconds at most; what is found and proved by then is kept."
+    ),
 ]
 NodesOption = Annotated[
     Optional[int],  # noqa: UP045

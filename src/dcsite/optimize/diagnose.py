@@ -111,7 +111,7 @@ def diagnose(
     scenario, evaluation
         The question and its facts.
     time_limit_s
-        Wall time for all solves.
+        Processor seconds for all solves.
     """
     say = progress or (lambda _: None)
     budget = solve.Budget(time_limit_s, scenario.solver.node_limit)

@@ -392,7 +392,7 @@ def why(
     honest
         Solve again for each limit, the dearest first, while the time lasts.
     time_limit_s
-        Wall time for the honest part.
+        Processor seconds for the honest part.
     """
     evaluation, solution = _facts(plan)
     say = progress or (lambda _: None)
@@ -565,7 +565,7 @@ def why_not(
     site
         Site id or an unambiguous part of it.
     time_limit_s
-        Wall time for all solves.
+        Processor seconds for all solves.
 
     Raises
     ------

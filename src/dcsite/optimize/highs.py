@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -77,8 +78,13 @@ class Options:
     ----------
     gap, absolute_gap
         Asked gap of a mixed-integer solve: relative, and in the unit of the objective.
-    node_limit, time_limit_s
-        Limits; the clock is wall time, so only the node limit gives the same stop everywhere.
+    node_limit
+        Limit on branches: the one limit that gives the same stop everywhere.
+    cpu_limit_s
+        Limit on the processor seconds of the calling thread, which a busy machine does not shorten. The solver
+        is asked between its steps, so it may run over by the length of one (a second or two on large models).
+    time_limit_s
+        Limit on wall seconds, a last guard.
     presolve
         False where an answer of the presolve is to be cross-checked.
     method
@@ -96,6 +102,7 @@ class Options:
     gap: float = 1e-4
     absolute_gap: float = 1e-6
     node_limit: int | None = None
+    cpu_limit_s: float | None = None
     time_limit_s: float | None = None
     presolve: bool = True
     method: Literal["choose", "simplex", "ipm"] = "choose"
@@ -286,6 +293,7 @@ class Session:
         self._quiet: Any = None
         self._solver: Any = None
         self._relaxed = False
+        self._late = False
         self._columns = model.matrix.shape[1]
         self._rows = model.matrix.shape[0]
         self._has_integers = model.integer is not None and bool(model.integer.any())
@@ -441,11 +449,15 @@ class Session:
             self._rows -= which.size
 
     def _run(self, *, mixed: bool) -> None:
-        """Run the solver; Ctrl-C stops it as a limit does."""
+        """Run the solver; Ctrl-C and the limit on processor seconds stop it as its own limits do."""
+        self._late = False
+        limit = self._options.cpu_limit_s
+        end = math.inf if limit is None else time.thread_time() + limit
         with Interrupts() as interrupts:
 
             def stop(event: Any) -> None:  # noqa: ANN401
-                if interrupts.hit:
+                self._late = self._late or time.thread_time() > end
+                if interrupts.hit or self._late:
                     event.interrupt()
 
             event = self._solver.cbMipInterrupt if mixed else self._solver.cbSimplexInterrupt
@@ -495,7 +507,7 @@ class Session:
             kinds.kTimeLimit: "time",
             kinds.kSolutionLimit: "nodes",
             kinds.kIterationLimit: "iterations",
-            kinds.kInterrupt: "interrupt",
+            kinds.kInterrupt: "time" if self._late else "interrupt",
             kinds.kObjectiveTarget: "target",
         }.get(status, "")
         named: Status

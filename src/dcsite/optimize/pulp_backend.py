@@ -102,8 +102,10 @@ def solve(model: Arrays, options: Options, name: str) -> Outcome:
         message = f"PuLP knows no solver named '{name}'"
         raise UsageError(message, hint=f"reachable here: {', '.join(available())}")
     settings: dict[str, Any] = {"msg": False, "gapRel": options.gap}
-    if options.time_limit_s is not None:
-        settings["timeLimit"] = options.time_limit_s
+    # PuLP passes on wall seconds only.
+    limits = [limit for limit in (options.cpu_limit_s, options.time_limit_s) if limit is not None]
+    if limits:
+        settings["timeLimit"] = min(limits)
     with quiet_stdout(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if asked in ("highs", "pulp_cbc_cmd", "coin_cmd"):

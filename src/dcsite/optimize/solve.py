@@ -19,7 +19,7 @@ from dcsite.errors import InfeasibleError, SolverFaultError
 from dcsite.optimize import highs, model, pulp_backend
 from dcsite.optimize.arithmetic import impossible
 from dcsite.optimize.failures import failure_rows
-from dcsite.optimize.inputs import M, build_inputs
+from dcsite.optimize.inputs import M, build_inputs, counts_carbon
 from dcsite.optimize.plan import Plan, Solution, frames_of
 from dcsite.optimize.problem import Block, Problem, Rows
 from dcsite.optimize.verify import check
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dcsite.optimize.highs import Options, Outcome
-    from dcsite.optimize.inputs import Floats, Inputs
+    from dcsite.optimize.inputs import Flags, Floats, Inputs, Ints
     from dcsite.optimize.model import Index
     from dcsite.physics.evaluation import Evaluation
     from dcsite.spec.scenario import Scenario
@@ -37,8 +37,22 @@ if TYPE_CHECKING:
 CUT_ROUNDS: Final = 40
 SMALL_SITES: Final = 30
 """Up to so many candidate sites no smaller model is tried first."""
+LIKELY: Final = 8
+"""Sites per workload and reason (cheap, near many users, clean) among which a quick plan is sought."""
+SPARE_ROOM: Final = 1.5
+"""Room of the cheapest of them, over the load."""
+QUICK_GAP: Final = 0.01
+"""Gap at which the search for a quick plan stops."""
 NEXT_BEST: Final = 12
 """Sites per workload, by reduced cost, that join those of the relaxation in the first plan."""
+RELAXATION_SHARE: Final = 0.5
+"""Share of the time that the linear relaxation may take; what is left must find a plan."""
+SEARCH_SHARE: Final = 1 / 3
+"""Share of the time left that a first plan may take."""
+LEAST_SEARCH_S: Final = 10.0
+"""Processor seconds that the last search for a plan may take when a limit leaves none."""
+WALL_GUARD: Final = 20.0
+"""Wall seconds per processor second at which a solve is given up."""
 TIE: Final = 1.0e-6
 """Relative cost within which plans count as equally good."""
 FAULT: Final = 1.0e-6
@@ -67,21 +81,30 @@ GOAL_STEP: Final = {
 
 @dataclass
 class Budget:
-    """Wall time and nodes that are left to a study of several solves."""
+    """Processor seconds of this thread, and nodes, that are left to a study of several solves.
+
+    A busy machine makes a study slower, not shorter; wall time is only a last guard.
+    """
 
     time_limit_s: float | None
     node_limit: int | None
-    begun: float = field(default_factory=time.monotonic)
+    begun: float = field(default_factory=time.thread_time)
 
     def left(self) -> float | None:
-        """Seconds left, at least a tenth of one; None without a limit."""
+        """Processor seconds left, at least a tenth of one; None without a limit."""
         if self.time_limit_s is None:
             return None
-        return max(0.1, self.time_limit_s - (time.monotonic() - self.begun))
+        return max(0.1, self.time_limit_s - (time.thread_time() - self.begun))
 
-    def options(self, gap: float) -> Options:
-        """Solver options for the next solve."""
-        return highs.Options(gap=gap, node_limit=self.node_limit, time_limit_s=self.left())
+    def options(self, gap: float, *, share: float = 1.0, least_s: float = 0.1) -> Options:
+        """Solver options for the next solve, which may use a share of what is left, but a least time anyway."""
+        left = self.left()
+        if left is None:
+            return highs.Options(gap=gap, node_limit=self.node_limit)
+        left = max(share * left, least_s)
+        return highs.Options(
+            gap=gap, node_limit=self.node_limit, cpu_limit_s=left, time_limit_s=WALL_GUARD * left
+        )
 
 
 def optimize(
@@ -204,7 +227,9 @@ def run_backend(problem: Problem, options: Options, backend: str, start: Floats 
 def with_cuts(problem: Problem, index: Index, inputs: Inputs, budget: Budget) -> tuple[Problem, Outcome]:
     """Strengthen the relaxation: strong arc rows in rounds, those that it violates."""
     count = len(problem.columns)
-    with highs.Session(problem.arrays(), budget.options(0.0)) as session:
+    share = budget.options(0.0, share=RELAXATION_SHARE)
+    part = Budget(share.cpu_limit_s, None)
+    with highs.Session(problem.arrays(), share) as session:
         outcome = session.solve(relaxed=True)
         added: list[Block] = []
         for _ in range(CUT_ROUNDS):
@@ -215,9 +240,17 @@ def with_cuts(problem: Problem, index: Index, inputs: Inputs, budget: Budget) ->
                 break
             session.add_rows(block.matrix, block.lower, block.upper)
             added.append(block)
-            before = outcome.objective
+            session.set_options(part.options(0.0))
+            before = outcome
             outcome = session.solve(relaxed=True)
-            if outcome.status == "optimal" and outcome.objective - before <= 1e-6 * abs(before):
+            if outcome.status == "limit":
+                # The round before is a relaxation too, with prices of its own.
+                added.pop()
+                outcome = before
+                break
+            if outcome.status == "optimal" and outcome.objective - before.objective <= 1e-6 * abs(
+                before.objective
+            ):
                 break
     return problem.with_block(*added), outcome
 
@@ -283,10 +316,64 @@ def first_plan(
     outside = index.open[~keep[inputs.hall_site]].ravel()
     small = problem.with_bounds(outside, 0.0, 0.0)
     small = small.with_bounds(index.used[~keep].ravel(), 0.0, 0.0)
-    options = replace(budget.options(1e-3), node_limit=200)
-    if options.time_limit_s is not None:
-        options = replace(options, time_limit_s=options.time_limit_s / 3)
+    options = replace(budget.options(1e-3, share=SEARCH_SHARE), node_limit=200)
     return highs.solve(small.arrays(), options).x
+
+
+def likely_halls(inputs: Inputs) -> Flags:
+    """Halls among which a plan can be expected, (H,), chosen without a solve.
+
+    Those that stand, and per load one technology at a few sites: the cheapest, until they hold the load with
+    room to spare; those that bring the most further users within the limit; and, where carbon counts, the cleanest.
+    """
+    sites = len(inputs.site_ids)
+    sites_kept = inputs.required.copy()
+    sites_kept[inputs.hall_site[inputs.hall_existing]] = True
+    capital = inputs.capex * inputs.crf * inputs.capital_factor[:, None] * inputs.weight
+    price = ((inputs.operating_total - inputs.credit) * inputs.weight).sum(axis=1)
+    price = price + capital.sum(axis=1)[inputs.slot_hall]
+    room = model.block_room(inputs)
+    clean = counts_carbon(inputs.scenario)
+    chosen: list[Ints] = []
+    for w in range(len(inputs.workloads)):
+        own = np.flatnonzero(inputs.slot_workload == w)
+        own = own[np.lexsort((own, price[own]))]
+        _, first = np.unique(inputs.slot_site[own], return_index=True)
+        best = own[np.sort(first)]
+        chosen.append(best)
+        arcs = np.flatnonzero((inputs.points.workload[inputs.arcs.point] == w) & inputs.arcs.covered)
+        for p in range(len(inputs.period_start)):
+            here = best[room[inputs.slot_site[best], w, p] > 0]
+            order = inputs.slot_site[here]
+            held = np.cumsum(room[order, w, p])
+            enough = int(np.searchsorted(held, SPARE_ROOM * float(inputs.demand_mw[w, p]))) + 1
+            sites_kept[order[: max(enough, LIKELY)]] = True
+            if clean:
+                dirt = np.nan_to_num(inputs.carbon)[here] / np.maximum(inputs.energy[here], 1e-12)
+                sites_kept[order[np.argsort(dirt, kind="stable")[:LIKELY]]] = True
+            lacking = inputs.points.share.copy()
+            for _ in range(LIKELY if len(arcs) and len(order) else 0):
+                weights = lacking[inputs.arcs.point[arcs]]
+                gain = np.bincount(inputs.arcs.site[arcs], weights=weights, minlength=sites)[order]
+                if gain.max() <= 0:
+                    break
+                site = order[np.argmax(gain)]
+                sites_kept[site] = True
+                lacking[inputs.arcs.point[arcs[inputs.arcs.site[arcs] == site]]] = 0.0
+    halls = inputs.hall_existing.copy()
+    for best in chosen:
+        halls[inputs.slot_hall[best[sites_kept[inputs.slot_site[best]]]]] = True
+    return halls
+
+
+def quick_plan(problem: Problem, index: Index, inputs: Inputs, options: Options) -> Floats | None:
+    """A plan of likely halls alone: a model so small that a limit seldom ends without one."""
+    halls = likely_halls(inputs)
+    small = problem.with_bounds(index.open[~halls].ravel(), 0.0, 0.0)
+    empty = np.ones(len(inputs.site_ids), dtype=bool)
+    empty[inputs.hall_site[halls]] = False
+    small = small.with_bounds(index.used[empty].ravel(), 0.0, 0.0)
+    return highs.solve(small.arrays(), replace(options, gap=QUICK_GAP, node_limit=200)).x
 
 
 def priced_out(
@@ -363,10 +450,18 @@ def solve_relaxed(
     say(f"linear relaxation {floor:,.4f}")
     reduced, worth = problem, math.inf
     start = next((x for x in starts if x is not None), None)
+    if backend == "highs" and relaxed.column_dual is None and relaxed.limit_hit and start is None:
+        quick = quick_plan(problem, index, inputs, budget.options(gap, least_s=LEAST_SEARCH_S))
+        start = cheapest(problem, [quick])
+        worth = math.inf if start is None else float(problem.columns.cost @ start + problem.offset)
+        say(f"no relaxation in time; quick plan {worth:,.4f}")
     if backend == "highs" and relaxed.column_dual is not None:
         prices = block_prices(inputs, index, relaxed.column_dual)
         sought = first_plan(problem, index, inputs, budget, relaxed, prices) if seek else None
         start = cheapest(problem, [*starts, sought])
+        if start is None and seek and len(inputs.site_ids) > SMALL_SITES:
+            quick = quick_plan(problem, index, inputs, budget.options(gap, share=SEARCH_SHARE))
+            start = cheapest(problem, [quick])
         if start is not None:
             worth = float(problem.columns.cost @ start + problem.offset)
             if highs.relative_gap(worth, floor) <= gap:
@@ -375,6 +470,12 @@ def solve_relaxed(
             reduced, closed = priced_out(problem, index, inputs, relaxed, prices, worth)
             say(f"first plan {worth:,.4f}; {closed:,} choices priced out")
     outcome = run_backend(reduced, budget.options(gap), backend, start)
+    if outcome.status == "limit" and outcome.x is None and start is None and backend == "highs":
+        quick = quick_plan(problem, index, inputs, budget.options(gap, least_s=LEAST_SEARCH_S))
+        start = cheapest(problem, [quick])
+        if start is not None:
+            worth = float(problem.columns.cost @ start + problem.offset)
+            say(f"quick plan {worth:,.4f}")
     if outcome.status == "infeasible" and reduced is problem:
         again = highs.solve(problem.arrays(), replace(budget.options(gap), presolve=False))
         outcome = again if again.status != "limit" else outcome
