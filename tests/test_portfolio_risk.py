@@ -371,8 +371,9 @@ def test_limits_that_clash_are_infeasible_for_futures_too():
 # --- files and words ------------------------------------------------------------------------------------------
 
 
-def test_a_run_keeps_its_futures(tmp_path):
-    asked = scenario("regret", TRAINING, CLOUD)
+@pytest.mark.parametrize("kind", ["cvar", "regret"])
+def test_a_run_keeps_its_futures(tmp_path, kind):
+    asked = scenario(kind, TRAINING, CLOUD)
     facts = with_futures(asked, 3)
     plan = solved(asked, facts)
     write_run(plan, tmp_path / "run")

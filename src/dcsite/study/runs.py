@@ -341,5 +341,5 @@ def _frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         elif name in ("future", "measure"):
             frame[name] = frame[name].map(lambda value: "" if pd.isna(value) else str(value))
         elif name not in ("family", "label", "unit"):
-            frame[name] = frame[name].astype("float64")
+            frame[name] = frame[name].where(frame[name] != "", np.nan).astype("float64")
     return frame
