@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from dcsite.data.places import country_names, resolve_country
@@ -161,8 +162,7 @@ def _checked(tables: Tables, name: str) -> pd.DataFrame:
     ]
     problems += [
         Problem(f"line {k + 2}, country_iso3", f"'{frame['country_iso3'].iloc[k]}' stands twice")
-        for k in range(len(frame))
-        if frame["country_iso3"].duplicated().iloc[k]
+        for k in np.flatnonzero(frame["country_iso3"].duplicated().to_numpy())
     ]
     if problems:
         message = f"{path}: {len(problems)} problems"
@@ -220,10 +220,11 @@ def verdicts(
         if bool(row.get("binds_abroad", False)):
             abroad, abroad_quality = str(row["class"]), str(row.get("quality", "reported"))
     rows = []
+    known = chosen.frame.to_dict("index")
     for code in asked:
-        if code not in chosen.frame.index:
+        if code not in known:
             continue
-        row = chosen.frame.loc[code]
+        row = known[code]
         kind, quality = str(row["class"]), str(row.get("quality", "reported"))
         reason = _reason(row)
         cap = _cap(row)
@@ -250,7 +251,10 @@ def accelerator_caps(tables: Tables, *, rules: str = DEFAULT_RULES) -> dict[str,
     """
     if rules == NO_RULES:
         return {}
-    caps = {str(code): _cap(row) for code, row in load_rules(tables, rules).frame.iterrows()}
+    frame = load_rules(tables, rules).frame
+    if "cap_accelerators" not in frame:
+        return {}
+    caps = {str(code): _cap(row) for code, row in frame.iterrows()}
     return {code: cap for code, cap in caps.items() if not math.isnan(cap)}
 
 
@@ -260,7 +264,7 @@ def _cap(row: Any) -> float:  # noqa: ANN401  (a row of a frame)
 
 
 def _filled(row: Any, column: str) -> bool:  # noqa: ANN401  (a row of a frame)
-    if column not in row.index:
+    if column not in row:
         return False
     value = row[column]
     return value not in ("", None) and not (isinstance(value, float) and math.isnan(value))
@@ -270,7 +274,7 @@ def _reason(row: Any) -> str:  # noqa: ANN401
     """Why a country has its class, in words."""
     if _filled(row, "tier"):
         return f"tier {row['tier']:g}"
-    if "groups" in row.index:
+    if "groups" in row:
         return f"country groups {row['groups']}" if row["groups"] else "in no listed country group"
     return "as the rule set states"
 

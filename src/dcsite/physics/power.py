@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtri
 
 from dcsite.units import HOURS_PER_MONTH, KG_PER_TONNE, KW_PER_MW
 
@@ -319,6 +318,8 @@ def price_noise(month: Ints, hour: Ints) -> Floats:
     month, hour : ndarray of int, shape (H,)
         Month and local hour of each hour; rows of one (month, hour) are its days, in order.
     """
+    from scipy.special import ndtri  # here: only interruptible loads need this slow import
+
     day = days_of(month, hour)
     score = np.empty(len(month))
     for number in np.unique(month):

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from dcsite.errors import UsageError
 from dcsite.scoring.ranking import values_matrix
@@ -459,6 +458,8 @@ def potential_winners(
     values: NDArray[np.float64], intervals: NDArray[np.float64] | None = None
 ) -> NDArray[np.bool_]:
     """Whether some weights put a site first, ties included (one LP per site that none dominates), shape (S,)."""
+    from scipy.optimize import linprog  # here: a plain ranking does without this slow import
+
     sites, size = values.shape
     box = np.tile([0.0, 1.0], (size, 1)) if intervals is None else intervals
     result = np.zeros(sites, dtype=bool)
@@ -500,6 +501,8 @@ def rank_range(
     UsageError
         If no weights fit the intervals.
     """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
     size = values.shape[1]
     box = np.tile([0.0, 1.0], (size, 1)) if intervals is None else intervals
     difference = np.delete(values - values[site], site, axis=0)

@@ -64,7 +64,8 @@ def country_risk(scenario: Scenario, sites: pd.DataFrame, verdicts: pd.DataFrame
     if scenario.allow_risk:
         found.notes.append("country risk is allowed: the default risk filter is off")
         return
-    for site in sites.itertuples():
+    known = verdicts.to_dict("index")
+    for site in sites[["site_id", "country_iso3", "wgi_political_stability"]].itertuples():
         stability = float(site.wgi_political_stability)
         if not math.isnan(stability) and stability < LEAST_STABILITY_WGI:
             found.add(
@@ -75,7 +76,7 @@ def country_risk(scenario: Scenario, sites: pd.DataFrame, verdicts: pd.DataFrame
                 f"{LEAST_STABILITY_WGI:g}; --allow-risk keeps it",
                 "reported",
             )
-        verdict = verdicts.loc[site.country_iso3] if site.country_iso3 in verdicts.index else None
+        verdict = known.get(site.country_iso3)
         if verdict is not None and verdict["class"] == DENIED:
             found.add(
                 str(site.site_id),
@@ -99,13 +100,14 @@ def export_rules(
     if not needs_accelerators(workload, profile):
         return
     leaning: set[str] = set()
-    for site in sites.itertuples():
-        if site.country_iso3 not in verdicts.index:
+    known = verdicts.to_dict("index")
+    for site in sites[["site_id", "country_iso3"]].itertuples():
+        if site.country_iso3 not in known:
             found.notes.append(
                 f"{site.site_id}: no export verdict for country {site.country_iso3 or '(unknown)'}"
             )
             continue
-        verdict = verdicts.loc[site.country_iso3]
+        verdict = known[site.country_iso3]
         kind, rule = str(verdict["class"]), f"{verdict['rule_set']} of {verdict['rule_date']}"
         reason = ""
         if kind == DENIED:
@@ -233,7 +235,7 @@ def whole_load(
     """
     found = Exclusions()
     count = workload.accelerators or (workload.it_mw or 0.0) * profile.accelerators_per_mw
-    for site in sites.itertuples():
+    for site in sites[["site_id", "country_iso3", "export_cap_accelerators", "export_rule"]].itertuples():
         if count > float(site.export_cap_accelerators):  # False where there is no cap (NaN)
             found.add(
                 str(site.site_id),
@@ -247,13 +249,13 @@ def whole_load(
         return found.frame()
     mw = workload.it_mw * profile.peak_factor
     rows = facts[(facts["workload"] == workload.name) & facts["admissible"]]
-    least = rows.groupby("site_id")[
-        ["pue_peak", "withdrawal_l_per_kwh", "withdrawal_peak_m3_per_mw_hour"]
-    ].min()
-    for site in sites.itertuples():
-        if site.site_id not in least.index:
+    figures = ["pue_peak", "withdrawal_l_per_kwh", "withdrawal_peak_m3_per_mw_hour"]
+    least = rows.groupby("site_id")[figures].min().to_dict("index")
+    limits = ["site_id", "grid_mw_assumed", "grid_mw", "water_m3_per_year", "water_m3_per_hour"]
+    for site in sites[limits].itertuples():
+        if site.site_id not in least:
             continue
-        need = least.loc[site.site_id]
+        need = least[site.site_id]
         facility = mw * float(need["pue_peak"])
         if not site.grid_mw_assumed and facility > float(site.grid_mw) + 1e-9:
             found.add(

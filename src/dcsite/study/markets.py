@@ -2,6 +2,7 @@
 
 Joins the demand points and the network of :mod:`dcsite.data` with the arithmetic of
 :mod:`dcsite.physics.latency`. One matrix serves the facts, the limits of the optimizer and the reports.
+Both are imported where they are used: loads that nobody waits for do without graphs and trees.
 """
 
 from __future__ import annotations
@@ -14,25 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dcsite.data.demand import load_market
-from dcsite.data.network import best_reach, candidate_places, load_last_mile, load_network
 from dcsite.physics.evaluation import Market
-from dcsite.physics.latency import (
-    Network,
-    ReachIndex,
-    as_network,
-    coverage,
-    reach,
-    rtt_matrix,
-    rtt_p90_matrix,
-    weighted_quantiles,
-)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dcsite.data.demand import DemandPoints
     from dcsite.data.tables import Tables
+    from dcsite.physics.latency import Network
     from dcsite.spec.scenario import Scenario
     from dcsite.spec.workload import Profile, Workload
 
@@ -61,6 +51,8 @@ def user_network(tables: Tables, scenario: Scenario) -> UserNetwork:
     DataError
         If the file of measurements is not usable.
     """
+    from dcsite.data.network import load_network
+    from dcsite.physics.latency import as_network
 
     def make() -> UserNetwork:
         own = None if scenario.rtt_reference is None else Path(scenario.rtt_reference)
@@ -122,6 +114,10 @@ def market_of(
     """
     if not needs_market(scenario, workload, profile):
         return None
+    from dcsite.data.demand import load_market
+    from dcsite.data.network import load_last_mile
+    from dcsite.physics.latency import rtt_matrix, rtt_p90_matrix
+
     asked = points or scenario.demand_points
     users = load_market(tables, workload.users, workload.demand, asked)
     between = user_network(tables, scenario)
@@ -160,6 +156,9 @@ def _best(
     asked: int,
 ) -> tuple[float, str]:
     """Best raw reach of any place and its name: from the table, else sought among metros and hub cities."""
+    from dcsite.data.network import best_reach, candidate_places
+    from dcsite.physics.latency import ReachIndex, reach
+
     full, zero = profile.reach_full_ms, profile.reach_zero_ms
     plain = scenario.rtt_reference is None and added_ms == 0 and users.demand != "file"
     if plain:
@@ -242,6 +241,8 @@ def reach_facts(market: Market, profile: Profile) -> pd.DataFrame:
     DataFrame, S rows in site order
         :data:`REACH_COLUMNS`. [-], [ms]
     """
+    from dcsite.physics.latency import coverage, reach, weighted_quantiles
+
     weight = market.points["weight_ratio"].to_numpy(dtype=np.float64)
     anchors = {"full_ms": profile.reach_full_ms, "zero_ms": profile.reach_zero_ms}
     best = market.best_reach_ratio if market.best_reach_ratio > 0 else 1.0
