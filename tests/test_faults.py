@@ -386,6 +386,63 @@ def test_an_accepted_scenario_runs_or_ends_in_a_stated_error(load, top):
 
 TABLES = load_tables()
 
+limits = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_sites": st.integers(1, 3),
+        "min_site_mw": st.floats(0, 300),
+        "carbon_kg_per_mwh": st.floats(0, 700),
+        "budget_usd": st.floats(1e3, 1e11),
+        "n_minus_1": st.sampled_from(["site", "zone", "country"]),
+        "max_share_per_zone": st.floats(0.05, 1),
+    },
+)
+portfolio_loads = st.fixed_dictionaries(
+    {"profile": st.sampled_from(["cloud", "crypto", "ai-training"]), "it_mw": st.floats(0.1, 900)},
+    optional={
+        "users": st.sampled_from(["world", "europe", "ISL"]),
+        "max_rtt_ms": st.floats(5, 300),
+        "coverage": st.floats(0.01, 1),
+        "min_block_mw": st.floats(0, 60),
+        "optional": st.booleans(),
+    },
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=8)
+@given(portfolio_loads, limits)
+def test_an_accepted_portfolio_is_solved_or_ends_in_a_stated_error(load, limit):
+    from dcsite.study import portfolio
+
+    solver = {"gap": 0.01, "time_limit_s": 20, "node_limit": 20}
+    raw = {
+        "format": 1,
+        "sites": {"only": FEW},
+        "workloads": [{"name": "a", **load}],
+        "limits": limit,
+        "solver": solver,
+    }
+    plans = []
+
+    def solve():
+        asked = parse_scenario(raw)
+        plans.append(portfolio.optimize(asked, evaluate(asked, TABLES)))
+
+    refusal = refused(DcsiteError, solve)
+    if refusal is not None:
+        assert refusal.exit_code in (2, 3, 4)
+        return
+    assert plans[0].verified
+    assert plans[0].goal_bound <= plans[0].goal_value * (1 + 1e-6) + 1e-6
+
+
+def test_a_line_of_10_mb_in_a_file_of_cells_is_one_error(tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_bytes(b"cell_id,lat,lon\n" + b"x" * 10_000_000 + b",1,2\n")
+    with pytest.raises(DataError, match=r"cells\.csv: cannot be read as CSV"):
+        file_source(path, tmp_path / "source")
+
 
 @settings(max_examples=60)
 @given(

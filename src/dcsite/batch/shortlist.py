@@ -315,7 +315,12 @@ def plan_cells(
         temporary.write_text(sites_text(kept), encoding="utf-8")
     asked = _with_sites(scenario, sites_file)
     say(f"solving over {len(kept)} candidates")
-    plan = portfolio.optimize(asked, evaluate(asked, tables), backend=backend, progress=progress)
+    try:
+        plan = portfolio.optimize(asked, evaluate(asked, tables), backend=backend, progress=progress)
+    except InfeasibleError as error:
+        message = f"{len(kept)} candidates of {scored:,} cells ({sites_file}): {error.message}"
+        hint = "a larger --keep adds candidates; dcsite diagnose on a scenario with that file names the clash"
+        raise InfeasibleError(message, error.problems, hint=hint) from None
     step = solve.GOAL_STEP[plan.goal]
     least = None if bound is None else bound * step
     cost = plan.goal_value
