@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcsite.batch.axes import Axis, axis_of, grid, grid_size, path_of, put, sample
-from dcsite.batch.sweep import read_sweep, sweep
+from dcsite.batch.axes import Axis, axis_of, grid, grid_size, one_at_a_time, path_of, put, sample
+from dcsite.batch.sweep import read_sweep, register_axes, sweep, tornado_svg
 from dcsite.data.scenario_file import parse_scenario
+from dcsite.data.tables import load_tables
 from dcsite.errors import ScenarioError, UsageError
+from dcsite.study.evaluating import evaluate
+from dcsite.study.portfolio import optimize
 
 RAW = {
     "format": 1,
@@ -201,3 +204,73 @@ def test_an_axis_can_be_given_as_values(scenario):
     small = parse_scenario({**RAW, "workloads": RAW["workloads"][1:]})
     found = sweep(small, [Axis("om", "workloads.mining.fixed_om_ratio", (0.03,), (0.03,))])
     assert found.runs["name"].tolist() == ["om=0.03"]
+
+
+def test_prices_take_market_years_and_words_and_reach_loads_that_do_not_say_otherwise():
+    raw = {"workloads": [{"name": "a"}, {"name": "b", "pass_through": 0.2}]}
+    put(raw, "prices", 2022)
+    assert raw["price_year"] == 2022
+    assert [load["pass_through"] for load in raw["workloads"]] == [1.0, 0.2]
+    plain = {"workloads": [{"name": "a"}]}
+    put(plain, "prices", "high")
+    assert plain == {"workloads": [{"name": "a"}], "price_case": "high"}
+    with pytest.raises(UsageError, match="crisis-2022"):
+        put(plain, "prices", "crisis")
+
+
+def test_the_market_of_a_year_moves_a_firm_load():
+    question = parse_scenario({**RAW, "workloads": RAW["workloads"][:1]})
+    found = sweep(question, ["prices=2020,2021"], kept=3)
+    first, second = found.runs["score"]
+    assert first != second
+
+
+PORTFOLIO = {
+    "format": 1,
+    "sites": {"only": ["us-quincy-wa", "us-plano-tx", "is-keflavik"]},
+    "workloads": [{"name": "training", "profile": "ai-training", "it_mw": 60}],
+    "solver": {"gap": 1e-6},
+}
+
+
+def test_one_at_a_time_varies_each_key_alone():
+    axes = [axis_of("max_sites=1,2"), axis_of("discount_rate=0.05,0.12")]
+    assert list(one_at_a_time(axes)) == [
+        {},
+        {"max_sites": 1},
+        {"max_sites": 2},
+        {"discount_rate": 0.05},
+        {"discount_rate": 0.12},
+    ]
+
+
+def test_each_bar_of_a_portfolios_tornado_is_the_best_plan_at_that_value(tmp_path):
+    asked = parse_scenario(PORTFOLIO)
+    tables = load_tables()
+    axes = [axis for axis in register_axes(asked, tables) if axis.name in ("discount_rate", "price_case")]
+    found = sweep(asked, axes, alone=True, do="optimize", out=tmp_path / "run")
+    table = found.tornado.set_index("key")
+    assert set(table.index) == {"discount_rate", "price_case"}
+    row = table.loc["discount_rate"]
+    for end, rate in (("low", 0.05), ("high", 0.12)):
+        changed = parse_scenario({**PORTFOLIO, "discount_rate": rate})
+        plan = optimize(changed, evaluate(changed, tables))
+        assert row[f"at_{end}_usd_per_year"] == pytest.approx(plan.objective_usd_per_year, rel=1e-6)
+    assert row["at_low_usd_per_year"] < row["at_value_usd_per_year"] < row["at_high_usd_per_year"]
+    assert found.tornado["swing_usd_per_year"].is_monotonic_decreasing
+    assert read_sweep(tmp_path / "run").tornado.equals(found.tornado)
+    picture = (tmp_path / "run" / "tornado.svg").read_text()
+    assert picture == tornado_svg(found)
+    assert "discount_rate" in picture
+    assert "M USD/year" in picture
+
+
+def test_the_register_offers_only_what_moves_a_portfolio():
+    names = {axis.name for axis in register_axes(parse_scenario(PORTFOLIO), load_tables())}
+    assert {"discount_rate", "price_case", "workloads.training.capex_factor"} <= names
+    assert not any(name.startswith(("score.", "money.")) or "break_even" in name for name in names)
+
+
+def test_a_tornado_takes_no_samples():
+    with pytest.raises(UsageError, match="exclude each other"):
+        sweep(parse_scenario(PORTFOLIO), ["discount_rate=0.05..0.12"], alone=True, samples=3)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ALIASES = {
     "carbon_price": "objective.carbon_price_usd_per_t",
-    "prices": "price_year",
+    "prices": "prices",
     "budget": "limits.budget_usd",
     "carbon_limit": "limits.carbon_kg_per_mwh",
     "grid_mw": "sites.default_grid_mw",
@@ -40,6 +40,17 @@ ALIASES = {
     "weights": "score.weights",
 }
 """Short names of keys that are often swept; the last parts of a path may follow (``weights.price``)."""
+
+PRICE_CASES: dict[str, dict[str, Any]] = {
+    "listed": {},
+    "low": {"price_case": "low"},
+    "high": {"price_case": "high"},
+    "crisis-2022": {"price_year": 2022},
+    "subsidy-removed": {"subsidy_removed": True},
+    "no-escalation": {"escalation": "none"},
+}
+"""What the words of ``prices=...`` change; a number is a market year, which all loads that do not say otherwise
+then follow (``pass_through = 1``)."""
 
 NESTED: dict[str, type[BaseModel]] = {
     "limits": Limits,
@@ -85,12 +96,15 @@ class Axis:
         Values of a grid, in the order given.
     spans
         Ranges and single values to sample from, each as likely as its neighbor.
+    value
+        The value in use where it is known; shown beside the range.
     """
 
     name: str
     path: str
     values: tuple[Any, ...]
     spans: tuple[Span | Any, ...]
+    value: Any = None
 
 
 def axis_of(text: str) -> Axis:
@@ -264,6 +278,14 @@ def sample(axes: Sequence[Axis], seed: int, number: int) -> dict[str, Any]:
     return drawn
 
 
+def one_at_a_time(axes: Sequence[Axis]) -> Iterator[dict[str, Any]]:
+    """Yield the question as it is (no setting), then every value of every axis alone."""
+    yield {}
+    for axis in axes:
+        for value in axis.values:
+            yield {axis.name: value}
+
+
 def with_settings(raw: dict[str, Any], settings: dict[str, Any], axes: Sequence[Axis]) -> dict[str, Any]:
     """Return a copy of a scenario's raw values with the settings of a run in place."""
     import copy
@@ -283,6 +305,9 @@ def put(raw: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN401  (a
     UsageError
         If the path names an entry of a list that does not exist, or goes through a plain value.
     """
+    if path == "prices":
+        _put_prices(raw, value)
+        return
     parts = path.split(".")
     spots: list[Any] = [raw]
     key_of_list = ""
@@ -309,6 +334,25 @@ def put(raw: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN401  (a
                 message, hint="name an entry: workloads.NAME.it_mw, or workloads.*.it_mw for all"
             )
         spot[parts[-1]] = value
+
+
+def _put_prices(raw: dict[str, Any], value: Any) -> None:  # noqa: ANN401
+    """Set a market year or a named case of prices.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+    """
+    is_year = isinstance(value, int) and not isinstance(value, bool)
+    if not is_year and value not in PRICE_CASES:
+        message = f"--set prices={value}: not known"
+        raise UsageError(message, hint=f"a market year such as 2022, or one of {', '.join(PRICE_CASES)}")
+    changes = {"price_year": value} if is_year else PRICE_CASES[value]
+    raw.update(changes)
+    if "price_year" in changes:
+        for workload in raw.get("workloads", ()):
+            workload.setdefault("pass_through", 1.0)
 
 
 def _entries(entries: list[Any], part: str, key: str, path: str) -> list[Any]:

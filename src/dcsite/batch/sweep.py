@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dcsite.batch.axes import Axis, axis_of, grid, grid_size, sample, with_settings
+from dcsite.batch.axes import Axis, axis_of, grid, grid_size, one_at_a_time, sample, with_settings
 from dcsite.batch.executor import Task, Work, identity, make_executor
 from dcsite.batch.store import RunFolder, finished_tasks, read_manifest, run_kept, write_whole
 from dcsite.data.scenario_file import parse_scenario
@@ -40,6 +40,21 @@ SCORE_DIGITS = 6
 MOST_CHECKED = 200
 MOST_DRAWN_SITES = 18
 RUNS, MOVERS, PLAN_SITES, PICTURE = "runs.csv", "movers.csv", "plan_sites.csv", "movers.svg"
+TORNADO, TORNADO_PICTURE = "tornado.csv", "tornado.svg"
+TORNADO_COLUMNS = (
+    "key",
+    "value",
+    "low",
+    "high",
+    "at_value_usd_per_year",
+    "at_low_usd_per_year",
+    "at_high_usd_per_year",
+    "swing_usd_per_year",
+    "sites_at_low",
+    "sites_at_high",
+)
+NEGLIGIBLE = 1.0e-9
+"""Swing over cost below which a key does not move a portfolio at all."""
 FILES_OF_WORKLOAD = (".csv", ".parquet", ".geojson", ".gpkg")
 
 
@@ -57,6 +72,9 @@ class Sweep:
         and worst rank (NaN beyond the kept ranks).
     plan_sites
         One row per site of a plan: share of runs that use it, mean, least and most MW where used.
+    tornado
+        Where keys were varied one at a time and portfolios optimized: annual cost of the best portfolio at the
+        first and the last value of each key, largest swing first, and which sites come (+) and go (-).
     planned
         Number of tasks of the whole sweep; ``runs`` holds those finished.
     """
@@ -69,6 +87,7 @@ class Sweep:
     finished: int
     kept: int
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    tornado: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(TORNADO_COLUMNS)))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -82,6 +101,7 @@ def sweep(
     *,
     samples: int | None = None,
     seed: int = 0,
+    alone: bool = False,
     do: str = "rank",
     jobs: int = 1,
     scheduler: str | None = None,
@@ -103,6 +123,8 @@ def sweep(
         Draws instead of the full grid; more draws of the same seed only add runs.
     seed
         Seed of the draws.
+    alone
+        Every value of every key alone, the rest as it is, instead of the full grid.
     do
         ``rank``, ``optimize`` or ``both`` in each run.
     jobs, scheduler
@@ -124,15 +146,26 @@ def sweep(
     axes = tuple(axis_of(item) if isinstance(item, str) else item for item in settings)
     raw = scenario.model_dump(mode="json", exclude_unset=True)
     _check(raw, axes, samples=samples, do=do, kept=kept)
+    if alone and samples is not None:
+        message = "--tornado and --samples exclude each other"
+        raise UsageError(message)
     where = None if data_dir is None else str(Path(data_dir).resolve())
-    planned = grid_size(axes) if samples is None else samples
+    if alone:
+        planned = 1 + sum(len(axis.values) for axis in axes)
+    else:
+        planned = grid_size(axes) if samples is None else samples
     same = identity(where)
     manifest: dict[str, Any] = {
         "kind": "sweep",
         **same,
         "scenario": raw,
-        "axes": [{"name": axis.name, "path": axis.path, "values": list(axis.values)} for axis in axes],
+        "axes": [
+            {"name": axis.name, "path": axis.path, "values": list(axis.values)}
+            | ({"value": axis.value} if alone and axis.value is not None else {})
+            for axis in axes
+        ],
         "spans": [[str(span) for span in axis.spans] for axis in axes] if samples is not None else [],
+        **({"alone": True} if alone else {}),
         "sampled": samples is not None,
         "samples": samples or 0,
         "seed": seed if samples is not None else 0,
@@ -145,7 +178,7 @@ def sweep(
     executor = make_executor(jobs, scheduler)
     salt = {key: value for key, value in manifest.items() if key not in ("tasks", "samples")}
     with _folder(out) as folder, RunFolder(folder, manifest, resume=resume) as run:
-        tasks = _tasks(axes, samples, seed)
+        tasks = _tasks(axes, samples, seed, alone=alone)
         kept_tasks = run_kept(executor, Work(run_scenario, shared), tasks, run, salt=salt)
         for done, _ in enumerate(kept_tasks, start=1):
             if progress is not None:
@@ -154,6 +187,48 @@ def sweep(
         if out is not None:
             write_sweep(found, folder)
     return found
+
+
+PORTFOLIO_KEYS = (
+    "discount_rate",
+    "horizon_years",
+    "land_m2_per_mw",
+    "sites.default_grid_mw",
+    "sites.opening_usd",
+    "objective.carbon_price_usd_per_t",
+)
+"""Keys of the scenario with a range that the cost of a portfolio depends on."""
+
+
+def register_axes(scenario: Scenario, tables: Tables) -> tuple[Axis, ...]:
+    """Axes of the assumptions that a portfolio leans on and that have a range, for :func:`sweep` with ``alone``.
+
+    Both ends of each range of the register: capital, land and connection, the fields of the profiles, and the
+    ends of the price rows. Terms of the score and of the money of one site are left out; so is what cannot
+    matter, such as the latency worth where the objective does not count it.
+    """
+    from dcsite.study.assumptions import register
+    from dcsite.study.money import INTERRUPTIBLE_KEYS, PROFILE_KEYS
+
+    found = [Axis("price_case", "price_case", ("low", "high"), (), scenario.price_case)]
+    entries = register(scenario, tables, program=False)
+    keys = {entry.key for entry in entries}
+    for entry in entries:
+        if entry.low is None or entry.high is None:
+            continue
+        if entry.key.startswith("workloads."):
+            name = entry.key.rpartition(".")[2]
+            workload = entry.key.split(".")[1]
+            stops = f"workloads.{workload}.break_even_usd_per_mwh" in keys
+            worth = name == "latency_worth_usd_per_rack_year" and scenario.objective.latency_worth
+            if (name not in PROFILE_KEYS and not worth) or (name in INTERRUPTIBLE_KEYS and not stops):
+                continue
+        elif entry.key not in PORTFOLIO_KEYS:
+            continue
+        whole = isinstance(entry.value, int) and not isinstance(entry.value, bool)
+        ends = tuple(int(end) if whole else float(end) for end in (entry.low, entry.high))
+        found.append(Axis(entry.key, entry.key, ends, (), entry.value))
+    return tuple(found)
 
 
 @contextmanager
@@ -236,9 +311,14 @@ def _absolute(raw: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _tasks(axes: Sequence[Axis], samples: int | None, seed: int) -> Iterator[Task]:
+def _tasks(axes: Sequence[Axis], samples: int | None, seed: int, *, alone: bool) -> Iterator[Task]:
     settings: Iterable[dict[str, Any]]
-    settings = grid(axes) if samples is None else (sample(axes, seed, number) for number in range(samples))
+    if alone:
+        settings = one_at_a_time(axes)
+    else:
+        settings = (
+            grid(axes) if samples is None else (sample(axes, seed, number) for number in range(samples))
+        )
     paths = {axis.name: axis.path for axis in axes}
     for number, chosen in enumerate(settings):
         yield Task(f"{number:07d}", {"set": chosen, "paths": paths})
@@ -374,6 +454,7 @@ def read_sweep(folder: Path | str) -> Sweep:
         finished=len(records),
         kept=int(manifest["kept"]),
         manifest=manifest,
+        tornado=_tornado(records, manifest) if manifest.get("alone") else _tornado([], manifest),
     )
 
 
@@ -388,7 +469,7 @@ def run_name(settings: Mapping[str, Any]) -> str:
     >>> run_name({"carbon_price": 50, "max_sites": 4})
     'carbon_price=50, max_sites=4'
     """
-    return ", ".join(f"{key}={_short(value)}" for key, value in settings.items())
+    return ", ".join(f"{key}={_short(value)}" for key, value in settings.items()) or "as it is"
 
 
 def _short(value: Any) -> str:  # noqa: ANN401
@@ -490,6 +571,58 @@ def _plan_sites(records: Records) -> pd.DataFrame:
     )
 
 
+def _tornado(records: Records, manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """Cost of the best portfolio at both ends of each key, the others as they are; keys that move nothing left out."""
+    costs: dict[str, float] = {}
+    sites: dict[str, set[str]] = {}
+    for _, record in records:
+        plan = record["plan"] or {}
+        name = run_name(record["set"])
+        found = plan.get("objective_usd_per_year")
+        costs[name] = np.nan if found is None else float(found)
+        sites[name] = set(plan.get("sites", ()))
+    base = run_name({})
+    rows = []
+    for axis in manifest["axes"]:
+        if not axis["values"] or base not in costs or not np.isfinite(costs[base]):
+            continue
+        low, high = axis["values"][0], axis["values"][-1]
+        ends = [run_name({axis["name"]: end}) for end in (low, high)]
+        if not all(end in costs for end in ends):
+            continue
+        every = np.array([costs[base], *(costs[end] for end in ends)])
+        swing = float(np.nanmax(every) - np.nanmin(every))
+        if np.isfinite(every).all() and swing <= NEGLIGIBLE * abs(costs[base]):
+            continue
+        rows.append(
+            {
+                "key": axis["name"],
+                "value": _short(axis.get("value", "")),
+                "low": _short(low),
+                "high": _short(high),
+                "at_value_usd_per_year": every[0],
+                "at_low_usd_per_year": every[1],
+                "at_high_usd_per_year": every[2],
+                "swing_usd_per_year": swing,
+                **{
+                    f"sites_at_{which}": " ".join(
+                        [
+                            *(f"+{site}" for site in sorted(sites[end] - sites[base])),
+                            *(f"-{site}" for site in sorted(sites[base] - sites[end])),
+                        ]
+                    )
+                    if np.isfinite(costs[end])
+                    else "no plan"
+                    for which, end in zip(("low", "high"), ends, strict=True)
+                },
+            }
+        )
+    frame = pd.DataFrame(rows, columns=list(TORNADO_COLUMNS))
+    return frame.sort_values(
+        ["swing_usd_per_year", "key"], ascending=[False, True], kind="stable"
+    ).reset_index(drop=True)
+
+
 # --- writing ----------------------------------------------------------------------------------------------
 
 
@@ -498,11 +631,19 @@ def write_sweep(found: Sweep, folder: Path) -> None:
     from dcsite.report.export import csv_text
     from dcsite.report.frames import frame_table
 
-    for name, frame in ((RUNS, found.runs), (MOVERS, found.movers), (PLAN_SITES, found.plan_sites)):
+    tables = (
+        (RUNS, found.runs),
+        (MOVERS, found.movers),
+        (PLAN_SITES, found.plan_sites),
+        (TORNADO, found.tornado),
+    )
+    for name, frame in tables:
         if len(frame):
             write_whole(folder / name, csv_text(frame_table(frame, name.removesuffix(".csv"), name)))
     if len(found.movers) or len(found.plan_sites):
         write_whole(folder / PICTURE, sweep_svg(found))
+    if len(found.tornado):
+        write_whole(folder / TORNADO_PICTURE, tornado_svg(found))
 
 
 BANDS = (
@@ -511,6 +652,46 @@ BANDS = (
     ("top10", "4th to 10th", "#cfdfee"),
 )
 ROW_PX, LABEL_PX, BAR_PX = 20, 250, 560
+
+
+def tornado_svg(found: Sweep, top: int = MOST_DRAWN_SITES) -> str:
+    """Draw the annual cost of the best portfolio at both ends of each key, one at a time, the widest first."""
+    rows = found.tornado.head(top)
+    title = "What moves the cost of the best portfolio, one assumption at a time"
+    base = float(rows["at_value_usd_per_year"].iloc[0])
+    ends = rows[["at_low_usd_per_year", "at_high_usd_per_year"]].to_numpy(dtype=np.float64)
+    low = min(base, float(np.nanmin(ends, initial=base)))
+    high = max(base, float(np.nanmax(ends, initial=base)))
+    span = (high - low) or 1.0
+    label = LABEL_PX + 130
+    drawing = Drawing(label + BAR_PX + 60, 84 + ROW_PX * len(rows), title)
+    drawing.text(16, 24, title, font_size="15", font_weight="600")
+
+    def at(value: float) -> float:
+        return label + 30 + (BAR_PX - 60) * (value - low) / span
+
+    drawing.text(at(base), 46, f"now {base / 1e6:,.1f} M USD/year", fill="soft", side="middle")
+    y = 58.0
+    for row in rows.itertuples():
+        drawing.text(label - 8, y + 13, f"{row.key}  {row.low} .. {row.high}", side="end")
+        for value, end, color in (
+            (row.at_low_usd_per_year, row.low, BANDS[1][2]),
+            (row.at_high_usd_per_year, row.high, BANDS[0][2]),
+        ):
+            if not np.isfinite(value):
+                drawing.text(label + BAR_PX + 4, y + 13, "no plan", fill="soft")
+                continue
+            left, right = sorted((at(base), at(value)))
+            note = f"{row.key} = {end}: {value / 1e6:,.1f} M USD/year ({(value - base) / 1e6:+,.1f})"
+            drawing.rect(left, y, max(right - left, 1.0), ROW_PX - 6, color, note)
+        y += ROW_PX
+    drawing.rect(at(base) - 0.5, 52, 1, y - 52, "ink")
+    x = label + 30.0
+    for words, color in (("first value", BANDS[1][2]), ("last value", BANDS[0][2])):
+        drawing.rect(x, y + 4, 12, 12, color)
+        drawing.text(x + 17, y + 14, words, fill="soft")
+        x += 110
+    return drawing.svg()
 
 
 def sweep_svg(found: Sweep, top: int = MOST_DRAWN_SITES) -> str:

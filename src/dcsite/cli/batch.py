@@ -11,6 +11,7 @@ from dcsite.cli import complete
 from dcsite.cli.options import (
     AllowRiskOption,
     ByOption,
+    ChartOption,
     DataDirOption,
     ForceOption,
     Format,
@@ -23,7 +24,7 @@ from dcsite.cli.options import (
     UsersOption,
     WeightsOption,
 )
-from dcsite.cli.output import emit_result, emit_table, say, width, write_text
+from dcsite.cli.output import emit_result, say, width, write_chart, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,12 +95,22 @@ def sweep(
             autocompletion=complete.words("rank", "optimize", "both"),
         ),
     ] = "rank",
+    tornado: Annotated[
+        bool,
+        typer.Option(
+            "--tornado",
+            help="One at a time: both ends of every --set, or of each assumption of the register with a range; "
+            "optimizes the portfolio at each.",
+        ),
+    ] = False,
     jobs: JobsOption = 1,
     scheduler: SchedulerOption = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--out", "-o", help="Run folder: tasks, tables, picture; a killed run goes on from it."),
     ] = None,
+    chart: ChartOption = None,
+    force: ForceOption = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     top: Annotated[int, typer.Option("--top", min=1, help="Rows to print per table.")] = 20,
     output_format: FormatOption = Format.table,
@@ -125,15 +136,22 @@ def sweep(
     if resume and out is None:
         message = "--resume needs --out RUN"
         raise UsageError(message)
+    from dcsite.batch.sweep import register_axes, sweep_svg, tornado_svg
     from dcsite.batch.sweep import sweep as sweep_scenario
     from dcsite.data.scenario_file import load_scenario
+    from dcsite.data.tables import load_tables
 
+    asked = load_scenario(scenario)
+    varied: Any = settings or []
+    if tornado and not varied:
+        varied = register_axes(asked, load_tables(data_dir))
     found = sweep_scenario(
-        load_scenario(scenario),
-        settings or [],
+        asked,
+        varied,
         samples=samples,
         seed=seed,
-        do=do,
+        alone=tornado,
+        do="optimize" if tornado and do == "rank" else do,
         jobs=jobs,
         scheduler=scheduler,
         out=out,
@@ -143,6 +161,9 @@ def sweep(
     )
     if out is not None:
         say(f"wrote {out}")
+    pictured = len(found.tornado) or len(found.movers) or len(found.plan_sites)
+    picture = tornado_svg(found) if len(found.tornado) else sweep_svg(found) if pictured else None
+    write_chart(picture, chart, force=force)
     _show(found, output_format, top)
 
 
@@ -160,11 +181,33 @@ def _show(found: "Sweep", output_format: Format, top: int) -> None:
             f" In {bad['run'].nunique():,} something could not be done; the first: {bad['problem'].iloc[0]}"
         )
     if output_format is not Format.table:
-        emit_table(frame_table(found.runs, "runs", "Runs"), output_format, None)
+        tables = [
+            frame_table(frame, name, title)
+            for name, title, frame in (
+                ("tornado", "What moves the portfolio, one at a time", found.tornado),
+                ("runs", "Runs", found.runs),
+                ("movers", "Who moves", found.movers),
+                ("plan_sites", "Sites of the optimal portfolios", found.plan_sites),
+            )
+            if len(frame)
+        ]
+        emit_result(tables, "", output_format, None, title="Sweep")
         say(note)
         return
     parts = []
-    if len(found.runs):
+    if len(found.tornado):
+        now = float(found.tornado["at_value_usd_per_year"].iloc[0]) / 1e6
+        title = (
+            "What moves the cost of the best portfolio, one at a time, now "
+            f"{now:,.2f} M USD/year{_first(found.tornado, top)}"
+        )
+        short = found.tornado.drop(columns=["at_value_usd_per_year", "sites_at_low", "sites_at_high"])
+        short["sites_moved"] = [
+            " | ".join(words if words == "no plan" else str(len(words.split())) for words in ends)
+            for ends in zip(found.tornado["sites_at_low"], found.tornado["sites_at_high"], strict=True)
+        ]
+        parts.append((title, short))
+    elif len(found.runs):
         columns = [*found.axes, "workload", "winner_site_id", "score", "second_site_id", "lead"]
         columns += [
             name
@@ -175,7 +218,7 @@ def _show(found: "Sweep", output_format: Format, top: int) -> None:
     for workload, part in found.movers.groupby("workload", sort=False):
         title = f"Who moves, {workload}{_first(part, top)}; no rank: beyond the first {found.kept}"
         parts.append((title, part.drop(columns=["workload", "runs_count"])))
-    if len(found.plan_sites):
+    if len(found.plan_sites) and not len(found.tornado):
         parts.append((f"Sites of the optimal portfolios{_first(found.plan_sites, top)}", found.plan_sites))
     texts = [
         f"{heading(title)}{table_text(frame_table(part.head(top), 'sweep', title), width())}"
