@@ -157,3 +157,13 @@ def test_bad_input_is_refused_in_one_message(arguments, said):
     result = run(*arguments)
     assert isinstance(result.exception, DcsiteError)
     assert said in str(result.exception)
+
+
+def test_a_page_holds_the_duration_curves_and_a_picture_is_one(tmp_path):
+    page, picture = tmp_path / "page.html", tmp_path / "curve.svg"
+    for path in (page, picture):
+        run("plano", "--availability", "0.9", "--out", str(path))
+    assert "How long which price holds" in page.read_text(encoding="utf-8")
+    assert "data:image/svg" in page.read_text(encoding="utf-8")
+    assert "us-plano-tx" in picture.read_text(encoding="utf-8")
+    assert picture.read_text(encoding="utf-8").startswith("<svg")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CHART_ROWS = 12
 CHART_COLUMNS = 61
+PICTURED = (".html", ".svg", ".pdf")
 MOST_CHARTED = 4
 MOST_DRAWN = 8
 MARKS = "*+o#"
@@ -105,7 +106,7 @@ def interruptible(
     Heat and price are joined hour by hour (price x PUE decides, not price); a demand charge is not avoided
     by stopping and stands apart. Example: dcsite interruptible --break-even 95 quincy plano keflavik
     """
-    from dcsite.cli.output import emit_table, say, write_chart
+    from dcsite.cli.output import emit_result, emit_table, say, write_chart
     from dcsite.data.tables import load_tables
     from dcsite.physics.power import Restarts
     from dcsite.study.interruptible import interruptible as study
@@ -152,7 +153,19 @@ def interruptible(
             table, output_format, out, force=force, note="\n".join(part for part in (drawn, note) if part)
         )
         return
-    emit_table(table, output_format, out, force=force)
+    if out is not None and str(out).lower().endswith(PICTURED):
+        from dcsite.report.frames import Report
+
+        drawn = _picture(result)
+        report = Report(
+            table.title,
+            tables=(table,),
+            pictures={} if drawn is None else {"duration": drawn},
+            notes=tuple(result.notes),
+        )
+        emit_result(report, "", output_format, out, title=table.title, force=force)
+    else:
+        emit_table(table, output_format, out, force=force)
     for text in result.notes:
         say(f"note: {text}")
 
@@ -208,8 +221,9 @@ def _table(result: "Interruptible", *, top: int | None, files: bool) -> Any:  # 
         "price_usd_per_mwh": ("Delivered", *price),
         "margin_usd_per_mw_year": ("Margin", *money),
         "demand_usd_per_mw_year": ("Demand charge", *money),
+        "margin_after_demand_usd_per_mw_year": ("After it", *money),
         "stop_usd_per_mwh": ("Stops at", *price),
-        "capped_hours_run": ("Hours, capped", "h/year", 0),
+        "capped_hours_run": ("Hours, capped", "h", 0),
         "capped_margin_usd_per_mw_year": ("Margin, capped", *money),
         "restart_starts": ("Starts", "1/year", 0),
         "restart_hours_run": ("Hours, restarts", "h/year", 0),
@@ -224,7 +238,17 @@ def _table(result: "Interruptible", *, top: int | None, files: bool) -> Any:  # 
         if name in frame
     )
     return Table(
-        "interruptible", title, columns, frame[[column.name for column in columns]], drop=("technology",)
+        "interruptible",
+        title,
+        columns,
+        frame[[column.name for column in columns]],
+        drop=(
+            "technology",
+            "curve_zone_id",
+            "stop_usd_per_mwh",
+            "price_usd_per_mwh",
+            "price_paid_usd_per_mwh",
+        ),
     )
 
 
