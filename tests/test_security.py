@@ -130,6 +130,76 @@ def test_a_formula_in_the_name_of_a_cell_or_site_reaches_no_spreadsheet(tmp_path
         assert f'"{formula}"' not in text
 
 
+VRT = (
+    "<OGRVRTDataSource><OGRVRTLayer name='secret'><SrcDataSource>{secret}</SrcDataSource>"
+    "<GeometryField encoding='PointFromColumns' x='lon' y='lat'/></OGRVRTLayer></OGRVRTDataSource>"
+)
+KML = (
+    "<?xml version='1.0'?><!DOCTYPE kml [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;'>]><kml><Document><Placemark>"
+    "<name>&b;</name><Point><coordinates>8,47</coordinates></Point></Placemark></Document></kml>"
+)
+GDALG = '{{"type": "gdal_streamed_alg", "command_line": "gdal vector read {secret}"}}'
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "GPKG", "geojson", "json"])
+@pytest.mark.parametrize("content", [VRT, KML, GDALG])
+def test_a_geo_file_leads_to_no_other_file(tmp_path, ending, content):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("name,lat,lon\nsecret place,47,8\n")
+    path = tmp_path / f"cells.{ending}"
+    path.write_text(content.format(secret=secret) if "{secret}" in content else content)
+    for call in (
+        lambda: load_sites(path, load_tables()),
+        lambda: file_source(path, tmp_path / "source"),
+    ):
+        with pytest.raises(DataError, match=rf"cells\.{ending}") as error:
+            call()
+        assert "secret place" not in str(error.value)
+
+
+def test_a_virtual_table_in_a_geopackage_and_a_definition_as_a_system_are_refused(tmp_path):
+    import sqlite3
+    from contextlib import closing
+
+    import geopandas
+
+    path = tmp_path / "cells.gpkg"
+    geopandas.GeoDataFrame(
+        {"name": ["A"]}, geometry=geopandas.points_from_xy([8], [47]), crs="EPSG:4326"
+    ).to_file(path)
+    assert len(load_sites(path, load_tables())) == 1
+    with closing(sqlite3.connect(path)) as link:
+        link.execute("CREATE VIRTUAL TABLE words USING fts4(text)")
+        link.commit()
+    with pytest.raises(DataError, match="is virtual"):
+        load_sites(path, load_tables())
+    path = tmp_path / "sites.geojson"
+    path.write_text(
+        '{"type": "FeatureCollection", "crs": {"properties": {"name": "+init=/etc/passwd:x"}}, "features": []}'
+    )
+    with pytest.raises(DataError, match="is no name of one"):
+        load_sites(path, load_tables())
+
+
+def test_a_parquet_file_that_would_unpack_without_bound_is_refused_by_what_it_states(tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    path = tmp_path / "sites.parquet"
+    pd.DataFrame({"lat": [47.0] * 5000, "lon": [8.0] * 5000, "x_note": ["a" * 500] * 5000}).to_parquet(
+        path, compression="zstd"
+    )
+    assert path.stat().st_size < 30_000
+    assert len(load_sites(path, load_tables())) == 5000
+    monkeypatch.setattr("dcsite.data.userfiles.MAX_ROWS", 4999)
+    with pytest.raises(DataError, match="5,000 rows, the limit is 4,999"):
+        load_sites(path, load_tables())
+    monkeypatch.undo()
+    monkeypatch.setattr("dcsite.data.userfiles.MAX_UNPACKED_BYTES", 100)
+    with pytest.raises(DataError, match="would unpack to"):
+        load_sites(path, load_tables())
+
+
 def test_sql_in_a_name_is_only_a_name(tmp_path):
     import geopandas
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from dcsite.data.places import resolve_country
 from dcsite.data.sphere import km_of_chord, unit_xyz
+from dcsite.data.userfiles import NUMBERS, check_geopackage, check_number, read_geojson
 from dcsite.errors import DataError, MissingExtraError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -319,6 +320,16 @@ def _csv_points(path: Path) -> Points:
 
 
 def _geo_points(path: Path) -> Points:
+    if path.suffix.lower() != ".gpkg":
+        found = read_geojson(path)
+        name = next((column for column in ("cell_id", "site_id", "id") if column in found.columns), None)
+        names = None if name is None else np.array([row[name] for row in found.rows], dtype=np.str_)
+        lat, lon = (
+            np.array([check_number(row.get(axis, ""), NUMBERS[axis])[0] for row in found.rows])
+            for axis in ("lat", "lon")
+        )
+        return lat, lon, names
+    check_geopackage(path)
     import geopandas
 
     try:

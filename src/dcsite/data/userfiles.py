@@ -31,12 +31,16 @@ if TYPE_CHECKING:
     from dcsite.data.tables import Tables
 
 MAX_FILE_BYTES = 200_000_000
+MAX_UNPACKED_BYTES = 1_000_000_000
 MAX_ROWS = 1_000_000
 MAX_CELL = 10_000
 SHOWN_PROBLEMS = 50
 TEXT_SUFFIXES = (".csv", ".txt")
 GEO_SUFFIXES = (".geojson", ".json")
 FORMATS = "CSV, GeoJSON, GeoPackage (.gpkg), GeoParquet (.parquet)"
+CRS_NAME = re.compile(r"(https?://www\.opengis\.net/def/crs/)?[A-Za-z][A-Za-z0-9:._/-]{0,80}")
+"""Names of coordinate systems; definitions could name files."""
+
 SITE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 WATER_KINDS = ("river", "lake", "sea", "none")
 
@@ -207,7 +211,14 @@ def _as_text(value: Any) -> str:  # noqa: ANN401  (any cell)
     return str(value).strip()
 
 
-def _read_geojson(path: Path) -> Raw:
+def read_geojson(path: Path) -> Raw:
+    """Features of a GeoJSON file with the position of each.
+
+    Raises
+    ------
+    DataError
+        If it is no collection of features with usable geometries.
+    """
     try:
         content = json.loads(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -223,6 +234,8 @@ def _read_geojson(path: Path) -> Raw:
         )
     crs = content.get("crs") or {}
     named = str((crs.get("properties") or {}).get("name", "")) if isinstance(crs, dict) else ""
+    if named and not CRS_NAME.fullmatch(named):
+        raise _stop(str(path), f"coordinate system '{named[:60]}' is no name of one", "such as EPSG:4326")
     from shapely.errors import ShapelyError
     from shapely.geometry import shape
 
@@ -245,14 +258,76 @@ def _read_geojson(path: Path) -> Raw:
     return _with_geometry(str(path), columns, rows, geometries, named or "OGC:CRS84", "feature")
 
 
+def check_geopackage(path: Path) -> None:
+    """Refuse what is no GeoPackage inside, whatever its name: GDAL would follow other formats to other files.
+
+    Raises
+    ------
+    DataError
+        If the header is not that of a GeoPackage, or a table of it stands for something outside.
+    """
+    import sqlite3
+    from contextlib import closing
+
+    with path.open("rb") as handle:
+        head = handle.read(72)
+    if head[:16] != b"SQLite format 3\x00" or head[68:72] not in (b"GPKG", b"GP10", b"GP11"):
+        raise _stop(str(path), "not readable as gpkg (it is no GeoPackage inside)", f"formats: {FORMATS}")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as link:
+            rows = link.execute(
+                "SELECT name, sql FROM sqlite_master WHERE sql LIKE 'create virtual%'"
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise _stop(str(path), f"not readable as gpkg ({error})") from None
+    for name, made in rows:
+        if not re.search(r"\busing\s+\W?rtree\b", str(made), re.IGNORECASE):
+            raise _stop(str(path), f"not readable as gpkg (table '{name}' is virtual)", "write plain tables")
+
+
+def check_parquet(path: Path) -> None:
+    """Refuse by the figures that it states a Parquet file that would unpack without bound.
+
+    Raises
+    ------
+    DataError
+        If it states too many rows or bytes, or states nothing.
+    MissingExtraError
+        Without pyarrow.
+    """
+    from importlib import import_module
+
+    try:
+        parquet: Any = import_module("pyarrow.parquet")
+    except ImportError:
+        feature = "reading Parquet"
+        raise MissingExtraError(feature, "parquet") from None
+    try:
+        stated = parquet.read_metadata(path)
+        rows = stated.num_rows
+        size = sum(stated.row_group(number).total_byte_size for number in range(stated.num_row_groups))
+    except Exception as error:  # noqa: BLE001  (pyarrow raises its own classes)
+        raise _stop(str(path), f"not readable as Parquet ({str(error).splitlines()[0]})") from None
+    if rows > MAX_ROWS:
+        raise _stop(
+            str(path), f"{rows:,} rows, the limit is {MAX_ROWS:,}", "dcsite screen --cells reads large sets"
+        )
+    if size > MAX_UNPACKED_BYTES:
+        raise _stop(str(path), f"would unpack to {size:,} bytes, the limit is {MAX_UNPACKED_BYTES:,}")
+
+
 def _read_frame(path: Path) -> Raw:
     """GeoPackage and GeoParquet, or plain Parquet with ``lat`` and ``lon``."""
     import geopandas
     from pyogrio.errors import DataSourceError  # type: ignore[import-untyped]
 
     name = str(path)
+    if path.suffix.lower() == ".gpkg":
+        check_geopackage(path)
+    else:
+        check_parquet(path)
     try:
-        if path.suffix == ".gpkg":
+        if path.suffix.lower() == ".gpkg":
             frame: Any = geopandas.read_file(path)
         else:
             try:
@@ -531,7 +606,7 @@ def read_sites(path: str | Path, tables: Tables) -> pd.DataFrame:
     if suffix in TEXT_SUFFIXES:
         raw = _read_csv(file)
     elif suffix in GEO_SUFFIXES:
-        raw = _read_geojson(file)
+        raw = read_geojson(file)
     elif suffix in (".gpkg", ".parquet", ".geoparquet"):
         raw = _read_frame(file)
     else:
