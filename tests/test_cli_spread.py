@@ -12,8 +12,16 @@ from dcsite.data.tables import load_tables
 from dcsite.errors import DcsiteError, UsageError
 from dcsite.scoring.ranking import rank
 from dcsite.study.evaluating import evaluate
+from dcsite.study.price_years import of_year
 from dcsite.study.quick import quick_scenario, weights_of
-from dcsite.study.robust import intervals_of, of_ranking, robust_sentences
+from dcsite.study.robust import (
+    intervals_of,
+    of_ranking,
+    price_worlds,
+    robust_sentences,
+    with_price_worlds,
+    years_of,
+)
 from dcsite.study.spectrum import density_gates, rack_limits, spectrum, with_reach
 
 
@@ -149,3 +157,38 @@ def test_robust_prints_a_table_and_refuses_contradictions():
     assert isinstance(both.exception, UsageError)
     wrong = run("spectrum", "quincy", "plano", "--chart", "x.png")
     assert isinstance(wrong.exception, UsageError)
+
+
+def test_price_years_say_who_wins_when_the_market_is_another(tables):
+    where = {"country": ["USA", "NOR", "SWE", "DEU"]}
+    asked = quick_scenario(profiles=["ai-training"], where=where)
+    evaluation = evaluate(asked, tables)
+    ranking = rank(evaluation)
+    worlds = price_worlds(ranking, evaluation, tables, (2020, 2022))
+    found = with_price_worlds(ranking, worlds, 500, 0, concentration=20.0)
+    winners = found.worlds.set_index("price_year")["winner_site_id"]
+    for year in (2020, 2022):
+        again = rank(evaluate(of_year(asked, year), tables))
+        assert winners[year] == again.table["site_id"].iloc[0]
+    spread = found.table.set_index("site_id")
+    frankfurt = spread.loc["de-frankfurt"]
+    assert frankfurt["price_p90_usd_per_mwh"] > frankfurt["price_p10_usd_per_mwh"] + 50
+    assert any("market years" in note for note in found.notes)
+    ahead = price_worlds(ranking, evaluation, tables, (2020, 2022), ahead_years=4, seed=1)
+    assert ahead.price_usd_per_mwh.shape == (400, len(ranking.table))
+    assert set(ahead.years) == {2020, 2022}
+    narrow = worlds.price_usd_per_mwh.std(axis=0)
+    assert (ahead.price_usd_per_mwh.std(axis=0) >= narrow - 1e-9).mean() > 0.9
+
+
+def test_price_years_are_read_or_refused(tables):
+    assert years_of("all")[0] == 2020
+    assert years_of("2021,2023..2024") == (2021, 2023, 2024)
+    for text in ("2019", "2020..", "x", ""):
+        with pytest.raises(UsageError, match="2020 to 2025"):
+            years_of(text)
+    miner = evaluate(quick_scenario(profiles=["crypto"], where={"country": "USA"}), tables)
+    with pytest.raises(UsageError, match="may stop"):
+        price_worlds(rank(miner), miner, tables, ahead_years=3)
+    lonely = run("robust", "--ahead-years", "3")
+    assert isinstance(lonely.exception, UsageError)

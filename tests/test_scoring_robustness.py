@@ -381,3 +381,28 @@ def test_ten_thousand_draws_of_the_catalog_take_under_a_second():
     start = time.process_time()
     robustness(ranking, 10_000, 0)
     assert time.process_time() - start < 2.0  # about 0.75 s on an idle core
+
+
+def test_each_draw_takes_one_world_for_all_sites():
+    rows = [row("xx-a", price_of(0.6)), row("xx-b", price_of(0.5))]
+    ranking = rank(evaluation_of(rows), TWO)
+    # In the first world both are dear, a the less; in the other two only b is cheap: never both apart.
+    prices = np.array(
+        [[price_of(0.3), price_of(0.2)], [price_of(0.6), price_of(0.9)], [price_of(0.6), price_of(0.9)]]
+    )
+    order = [list(ranking.table["site_id"]).index(site) for site in ("xx-a", "xx-b")]
+    worlds = {"price": prices[:, np.argsort(order)]}
+    found = robustness(ranking, 9_000, 1, concentration=float("inf"), facts=False, worlds=worlds)
+    first = found.table.set_index("site_id")["first_ratio"]
+    assert first.to_dict() == pytest.approx({"xx-a": 1 / 3, "xx-b": 2 / 3}, abs=0.02)
+
+
+def test_a_world_like_the_facts_changes_nothing_and_blanks_keep_the_facts():
+    ranking = rank(evaluation_of(THREE_SITES), TWO)
+    own = ranking.table["effective_price_usd_per_mwh"].to_numpy(dtype=float)
+    for figures in (own, np.full(3, np.nan)):
+        found = robustness(ranking, 4_000, 3, facts=False, worlds={"price": np.tile(figures, (4, 1))})
+        table = found.table.set_index("site_id")
+        assert table["first_ratio"].to_dict() == pytest.approx(
+            {"xx-a": 3 / 8, "xx-b": 5 / 8 - 2 / 7, "xx-c": 2 / 7}, abs=0.03
+        )

@@ -153,6 +153,23 @@ def robust(
     facts: Annotated[
         bool, typer.Option("--facts/--no-facts", help="Draw the facts within their uncertainty too.")
     ] = True,
+    price_years: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--price-years",
+            help="Each draw takes the prices of one market year for all sites, contracts indexed: all, 2020..2024 "
+            "or 2020,2022.",
+        ),
+    ] = None,
+    ahead_years: Annotated[
+        float,
+        typer.Option(
+            "--ahead-years",
+            min=0.0,
+            max=30.0,
+            help="With --price-years: so many years ahead, with escalation and its yearly spread by region.",
+        ),
+    ] = 0.0,
     top: TopOption = 15,
     where: WhereOption = None,
     sites: SitesOption = None,
@@ -176,11 +193,23 @@ def robust(
     from dcsite.report.terminal import paragraph, table_text
     from dcsite.study.evaluating import evaluate
     from dcsite.study.ranking import rank
-    from dcsite.study.robust import AROUND, intervals_of, of_ranking, robust_sentences
+    from dcsite.study.robust import (
+        AROUND,
+        intervals_of,
+        of_ranking,
+        price_worlds,
+        robust_sentences,
+        with_price_worlds,
+        years_of,
+    )
 
     if sum([around is not None, any_weights, weights_intervals is not None]) > 1:
         message = "--around, --any-weights and --weights-intervals exclude each other"
         raise UsageError(message)
+    if ahead_years > 0 and price_years is None:
+        message = "--ahead-years needs --price-years"
+        raise UsageError(message, hint="--price-years all --ahead-years 5")
+    years = None if price_years is None else years_of(price_years)
     intervals = intervals_of(weights_intervals)
     if around is None and not any_weights and intervals is None:
         around = AROUND
@@ -190,7 +219,12 @@ def robust(
     )
     evaluation = evaluate(asked, tables, points=tuple(at or ()))
     ranking = rank(evaluation, workload=workload)
-    result = of_ranking(ranking, draws, seed, concentration=around, intervals=intervals, facts=facts)
+    options = {"concentration": around, "intervals": intervals, "facts": facts}
+    if years is None:
+        result = of_ranking(ranking, draws, seed, **options)
+    else:
+        worlds = price_worlds(ranking, evaluation, tables, years, ahead_years=ahead_years, seed=seed)
+        result = with_price_worlds(ranking, worlds, draws, seed, **options)
     title = f"How sure the ranking for {result.workload} is ({draws:,} draws, seed {seed})"
     columns = [
         "rank",
@@ -212,6 +246,9 @@ def robust(
         drop=("dominated_by", "confidence_ratio", "top10_ratio", "top3_ratio"),
     )
     parts = [f"{title}\n\n", table_text(table, width(), top=top), "\n"]
+    if len(result.worlds) and ahead_years <= 0:
+        words = "Who wins in each market year at the nominal weights"
+        parts += [f"{words}\n\n", table_text(frame_table(result.worlds, "price_years", words), width()), "\n"]
     parts += [paragraph(sentence, width()) for sentence in robust_sentences(result, ranking)]
     write_chart(picture_svg(result) if chart else None, chart, force=force)
     emit_result(result, "".join(parts), output_format, out, evaluation=evaluation, title=title, force=force)

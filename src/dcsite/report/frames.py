@@ -208,7 +208,11 @@ def _gather(result: Any) -> Report:  # noqa: ANN401
         weights = frame_table(
             result.stability, "stability", f"How far each weight may move: {result.workload}"
         )
-        return Report("", tables=(table, weights), pictures={"acceptability": result}, notes=result.notes)
+        tables: tuple[Table, ...] = (table, weights)
+        if len(result.worlds):
+            words = f"Who wins in each world of prices: {result.workload}"
+            tables = (*tables, frame_table(result.worlds, "price_years", words))
+        return Report("", tables=tables, pictures={"acceptability": result}, notes=result.notes)
     from dcsite.report.fronts import report_of
 
     found = report_of(result)

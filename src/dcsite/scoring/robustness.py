@@ -19,7 +19,7 @@ decision making. Operations Research 49(3), 444-454.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,6 +89,9 @@ class Robustness:
         Smallest weight move that flips first and second place; None when no weights do, or one site.
     dominance
         Pairs ``site_id, dominated``: at least as good in every weighted criterion and better in one.
+    worlds
+        Of price years: one row per year with the winner under the nominal weights, its price and the rank of
+        the nominal winner; else empty.
     """
 
     workload: str
@@ -102,6 +105,7 @@ class Robustness:
     move: WeightMove | None
     dominance: pd.DataFrame
     notes: tuple[str, ...] = ()
+    worlds: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -116,14 +120,16 @@ class _Problem:
     groups: tuple[tuple[NDArray[np.int64], float] | None, ...]
     sign: NDArray[np.float64]
     sides: tuple[tuple[NDArray[np.float64], NDArray[np.float64]] | None, ...]
+    worlds: tuple[NDArray[np.float64] | None, ...]
 
     @property
     def values(self) -> NDArray[np.float64]:
         return np.clip(self.raw, 0.0, 1.0)
 
 
-def _problem(ranking: Ranking) -> _Problem:
-    frame = ranking.table.sort_values("site_id", kind="stable").reset_index(drop=True)
+def _problem(ranking: Ranking, worlds: Mapping[str, NDArray[np.float64]] | None = None) -> _Problem:
+    order = np.argsort(ranking.table["site_id"].astype(str).to_numpy(), kind="stable")
+    frame = ranking.table.iloc[order].reset_index(drop=True)
     names = tuple(ranking.criteria)
     raw = []
     groups: list[tuple[NDArray[np.int64], float] | None] = []
@@ -133,6 +139,15 @@ def _problem(ranking: Ranking) -> _Problem:
         raw.append((figure - criterion.worst) / (criterion.best - criterion.worst))
         codes = criterion.groups(frame)
         groups.append(None if codes is None else (codes, criterion.shared_ratio))
+    others: list[NDArray[np.float64] | None] = []
+    for place, name in enumerate(names):
+        figures = (worlds or {}).get(name)
+        if figures is None:
+            others.append(None)
+            continue
+        criterion = ranking.criteria[name]
+        values = (figures[:, order] - criterion.worst) / (criterion.best - criterion.worst)
+        others.append(np.where(np.isnan(values), raw[place], values))
     return _Problem(
         site_ids=tuple(frame["site_id"].astype(str)),
         names=names,
@@ -141,6 +156,7 @@ def _problem(ranking: Ranking) -> _Problem:
         spread=np.column_stack([ranking.criteria[name].spread(frame) for name in names]),
         groups=tuple(groups),
         sides=tuple(ranking.criteria[name].sides(frame) for name in names),
+        worlds=tuple(others),
         sign=np.array(
             [np.sign(ranking.criteria[name].best - ranking.criteria[name].worst) for name in names]
         ),
@@ -235,12 +251,23 @@ def _draw_in_box(
 def _draw_values(
     problem: _Problem, count: int, rng: np.random.Generator, *, facts: bool
 ) -> Iterator[tuple[int, NDArray[np.floating[Any]]]]:
-    """Yield (first draw, values (draws, S, K)) in chunks of a fixed size, so that results depend on the seed only."""
+    """Yield (first draw, values (draws, S, K)) in chunks of a fixed size, so that results depend on the seed only.
+
+    Where there are whole worlds, each draw takes one for all sites.
+    """
     sites, size = problem.raw.shape
+    known = [len(figures) for figures in problem.worlds if figures is not None]
     for first in range(0, count, CHUNK_DRAWS):
         chunk = min(CHUNK_DRAWS, count - first)
+        world = rng.integers(known[0], size=chunk) if known else None
         if not facts:
-            yield first, np.broadcast_to(problem.values, (chunk, sites, size))
+            plain = np.broadcast_to(problem.values, (chunk, sites, size))
+            if world is not None:
+                plain = plain.copy()
+                for column, figures in enumerate(problem.worlds):
+                    if figures is not None:
+                        plain[:, :, column] = np.clip(figures[world], 0.0, 1.0)
+            yield first, plain
             continue
         values = np.empty((size, chunk, sites), dtype=np.float32)
         weather: NDArray[np.float32] | None = None
@@ -265,7 +292,9 @@ def _draw_values(
             else:
                 fall, rise = (np.float32(problem.sign[column]) * side.astype(np.float32) for side in sides)
                 error *= np.where(error < 0, fall, rise)
-            error += problem.raw[:, column].astype(np.float32)
+            figures = problem.worlds[column]
+            middle = problem.raw[:, column] if figures is None or world is None else figures[world]
+            error += middle.astype(np.float32)
             np.clip(error, 0.0, 1.0, out=values[column])
         yield first, values.transpose(1, 2, 0)
 
@@ -279,6 +308,7 @@ def robustness(
     intervals: Mapping[str, tuple[float, float]] | None = None,
     facts: bool = True,
     exact_sites: Sequence[str] | None = None,
+    worlds: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> Robustness:
     """Acceptability of every rank, central weights, confidence, and the exact figures.
 
@@ -297,6 +327,10 @@ def robustness(
         Whether the figures are drawn within their own spread.
     exact_sites
         Sites for best and worst possible rank (one small MILP each); default the first ten.
+    worlds
+        Criterion to figures in whole worlds, shape (worlds, sites in the order of the ranking), in the
+        criterion's unit, for example the prices of market years. Each draw takes one world for all sites, and
+        the errors are drawn around it; the exact figures stay those of the ranking.
 
     Raises
     ------
@@ -315,7 +349,7 @@ def robustness(
     if concentration is not None and intervals:
         message = "weights are drawn either within intervals or around the nominal ones, not both"
         raise UsageError(message)
-    problem = _problem(ranking)
+    problem = _problem(ranking, worlds)
     box = _intervals(problem.names, intervals)
     rng = np.random.default_rng(seed)
     weights = draw_weights(
@@ -429,7 +463,7 @@ def _confidence(
     sites = len(central)
     result = np.zeros(sites)
     winners = np.flatnonzero(~np.isnan(central[:, 0]))
-    if not facts:
+    if not facts and all(figures is None for figures in problem.worlds):
         draws = 1
     hits = np.zeros(len(winners))
     weight = central[winners].T.astype(np.float32 if facts else np.float64)
