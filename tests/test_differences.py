@@ -106,7 +106,12 @@ def test_an_added_workload_is_named_and_shifts_no_other():
     manifest = after.scenario.model_dump(mode="json")
     manifest["workloads"] = [{"name": "extra", "it_mw": 5.0}, *manifest["workloads"]]
     found = diff(run_of(before, "a"), run_of(after, "b", scenario=manifest))
-    assert list(found.scenario["key"]) == ["workloads[extra]", "workloads[extra].it_mw"]
+    assert found.scenario.to_dict("records") == [
+        {"key": "workloads[extra]", "before": "absent", "after": "present"}
+    ]
+    assert "Scenario: workload 'extra' added." in found.sentences
+    back = diff(run_of(after, "b", scenario=manifest), run_of(before, "a"))
+    assert "Scenario: workload 'extra' removed." in back.sentences
 
 
 def test_the_same_run_twice_differs_in_nothing():
@@ -131,7 +136,8 @@ def test_changed_data_and_versions_are_named():
         solver_options={"solver": "pulp:CBC"},
     )
     found = diff(run_of(before, "a"), other)
-    assert "Data: prices.csv, water.csv changed." in found.sentences
+    assert "Data: prices.csv changed." in found.sentences
+    assert "Data: water.csv added." in found.sentences
     assert "Program: dcsite 1 -> 2, solver highs -> pulp:CBC." in found.sentences
 
 

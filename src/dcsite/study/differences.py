@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 MOVED_MW: Final = 0.05
 """Less than this is not called a move. [MW]"""
 FIGURES: Final = (
-    ("objective_usd_per_year", "Annual cost", "USD/year"),
-    ("bound_usd_per_year", "Proven bound", "USD/year"),
-    ("capex_usd", "Capital", "USD"),
-    ("it_mw", "IT power", "MW"),
-    ("carbon_t_per_year", "Carbon", "t/year"),
-    ("carbon_kg_per_mwh", "Carbon per IT-MWh", "kg/MWh"),
-    ("water_m3_per_year", "Water", "m3/year"),
-    ("mean_rtt_ms", "Mean RTT", "ms"),
-    ("gap", "Gap", "-"),
+    ("objective_usd_per_year", "Annual cost", "M USD/year", 1e6),
+    ("bound_usd_per_year", "Proven bound", "M USD/year", 1e6),
+    ("capex_usd", "Capital", "M USD", 1e6),
+    ("it_mw", "IT power", "MW", 1.0),
+    ("carbon_t_per_year", "Carbon", "kt/year", 1e3),
+    ("carbon_kg_per_mwh", "Carbon per IT-MWh", "kg/MWh", 1.0),
+    ("water_m3_per_year", "Water", "1,000 m3/year", 1e3),
+    ("mean_rtt_ms", "Mean RTT", "ms", 1.0),
+    ("gap", "Gap", "%", 1e-2),
 )
+"""Figures of a plan: attribute, title, unit of the comparison, and how many plain units one of it is."""
+ENTRY: Final = "present"
 KEYED: Final = ("name", "id", "start")
 """Keys by which entries of a list are told apart, so that an inserted entry does not shift the others."""
 
@@ -155,8 +157,8 @@ def _parts(before: Plan, after: Plan) -> pd.DataFrame:
 
 def _totals(before: Plan, after: Plan) -> pd.DataFrame:
     rows = []
-    for name, title, unit in FIGURES:
-        was, now = float(getattr(before, name)), float(getattr(after, name))
+    for name, title, unit, scale in FIGURES:
+        was, now = float(getattr(before, name)) / scale, float(getattr(after, name)) / scale
         rows.append([title, unit, was, now, now - was])
     rows.append(["Sites", "", len(before.sites), len(after.sites), len(after.sites) - len(before.sites)])
     return pd.DataFrame(rows, columns=["figure", "unit", "before", "after", "difference"])
@@ -207,7 +209,7 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN
             rest = {
                 key: inner for key, inner in entry.items() if entry.get(key) is not name or key not in KEYED
             }
-            yield f"{path}[{name}]", "present"
+            yield f"{path}[{name}]", ENTRY
             yield from _flat(rest, f"{path}[{name}]")
     else:
         yield path, value
@@ -215,11 +217,14 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN
 
 def _scenario(before: Mapping[str, Any], after: Mapping[str, Any]) -> pd.DataFrame:
     first, second = dict(_flat(before)), dict(_flat(after))
+    one_sided = [key for key in {*first, *second} if key.endswith("]") and (key in first) != (key in second)]
     rows = []
     for key in [*first, *(key for key in second if key not in first)]:
         was, now = first.get(key), second.get(key)
-        if was != now:
-            rows.append([key, _text(was), _text(now)])
+        # An entry that only one scenario has is one change, whatever it says inside.
+        if was != now and not any(key.startswith(f"{entry}.") for entry in one_sided):
+            words = ("absent", ENTRY) if key in one_sided and key in second else (ENTRY, "absent")
+            rows.append([key, *(words if key in one_sided else (_text(was), _text(now)))])
     return pd.DataFrame(rows, columns=["key", "before", "after"])
 
 
@@ -309,27 +314,37 @@ def _cause_words(found: Differences) -> Iterator[str]:
     tables = found.data[found.data["kind"] == "table"]
     rest = found.data[found.data["kind"] != "table"]
     for row in keys.itertuples():
-        yield f"Scenario: {row.key} {row.before} -> {row.after}."
-    if len(tables):
-        yield f"Data: {', '.join(tables['name'])} changed."
-    if len(rest):
-        yield (
-            "Program: "
-            + ", ".join(
-                f"{row.name_} {row.before} -> {row.after}"
-                for row in rest.rename(columns={"name": "name_"}).itertuples()
+        if ENTRY in (row.before, row.after):
+            kind, _, name = str(row.key).removesuffix("]").rpartition("[")
+            kind = {"workloads": "workload", "periods": "period", "sites.existing": "existing hall"}.get(
+                kind, kind
             )
-            + "."
-        )
+            yield f"Scenario: {kind} '{name}' {'removed' if row.before == ENTRY else 'added'}."
+        else:
+            yield f"Scenario: {row.key} {row.before} -> {row.after}."
+    for verb, side in (("changed", ""), ("added", "before"), ("removed", "after")):
+        alone = (tables[["before", "after"]] == "absent").any(axis=1)
+        named = tables["name"][~alone if not side else tables[side] == "absent"]
+        if len(named):
+            yield f"Data: {', '.join(named)} {verb}."
+    if len(rest):
+        yield f"Program: {', '.join(f'{row.name} {row.before} -> {row.after}' for row in rest.itertuples())}."
     changes = len(keys) + len(tables) + len(rest)
     if changes == 0:
         yield "Neither scenario, data nor program changed: what differs is within the gaps or the time limit."
     elif changes == 1:
         yield "Nothing else changed: the difference is its effect, up to the gaps."
-    named = {str(site) for site in found.sites["site_id"]}
+    places = {str(site) for site in found.sites["site_id"]}
+    gone = {
+        str(row.key).removeprefix("workloads[").removesuffix("]")
+        for row in keys.itertuples()
+        if ENTRY in (row.before, row.after)
+    }
     for row in found.limits.itertuples():
+        if gone & set(str(row.label).split(",")):
+            continue  # a load that came or went brings or takes its own limits
         site = str(row.label).split(",")[0]
-        where = f" at {row.label}" if site in named else (f" ({row.label})" if row.label else "")
+        where = f" at {row.label}" if site in places else (f" ({row.label})" if row.label else "")
         unit = f" {row.unit}" if row.unit else ""
         if str(row.words).startswith("binds"):
             value = row.after if row.binding_after else row.before
