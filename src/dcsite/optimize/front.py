@@ -18,7 +18,7 @@ import pandas as pd
 from dcsite.errors import InfeasibleError, LimitReachedError, SolverFaultError, UsageError
 from dcsite.optimize import highs, solve
 from dcsite.optimize.explain import edited
-from dcsite.optimize.reuse import Answer, Reuse, inputs_for
+from dcsite.optimize.reuse import Answer, Precise, Reuse, inputs_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -326,9 +326,12 @@ class _Tracer:
     def _tight_end(self, free: _Known) -> _Known | None:
         """Least of the capped goal, then least of the minimized one at that value; None if the free end has it."""
         self.model.set_caps({})
-        answer = self.model.ask(
-            self.vector[self.capped], gap=self.gap, budget=self._budget(), starts=[free.x], seek=True
-        )
+        vector, budget = self.vector[self.capped], self._budget()
+        # Near zero a relative gap asks for more than any reader sees: the front's width is the measure.
+        width = free.capped - max(0.0, self.model.floor(vector, budget))
+        close = self.gap * width if self.capped != "sites" and math.isfinite(width) else 0.0
+        budget = Precise(budget.time_limit_s, budget.node_limit, absolute_gap=close)
+        answer = self.model.ask(vector, gap=self.gap, budget=budget, starts=[free.x], seek=True)
         bound = answer.bound
         if self.capped == "sites" and math.isfinite(bound):
             bound = math.ceil(bound - 1e-6)
@@ -338,7 +341,7 @@ class _Tracer:
             self.notes.append(f"a limit stopped the search for the least {self.capped}")
             return None
         least = self._of(self.capped, answer.x)
-        if highs.relative_gap(least, bound) > self.gap + 1e-9 and least - bound > 1e-6:
+        if highs.relative_gap(least, bound) > self.gap + 1e-9 and least - bound > close + ROOM:
             self.least_proven = False
             self.notes.append(f"a limit stopped the proof of the least {self.capped}")
         cap = least if self.capped == "sites" else least + self._room(least)
@@ -390,7 +393,7 @@ class _Tracer:
         middle = (tight.top + loose.capped) / 2
         cap = math.floor(middle + 1e-9) if self.capped == "sites" else middle
         starts = [tight.x, loose.x]
-        answer = self._under(cap, starts, seek=False)
+        answer = self._under(cap, starts, seek=self.capped == "sites")
         if answer.x is None:
             tight.top = cap
             return

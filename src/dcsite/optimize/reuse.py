@@ -38,6 +38,18 @@ CAPS: Final = "goal_cap"
 """Family of the rows that cap goals; their right-hand sides are what changes from question to question."""
 
 
+@dataclass
+class Precise(solve.Budget):
+    """A budget whose questions may stop at an absolute gap, in the model's units."""
+
+    absolute_gap: float = 0.0
+
+    def options(self, gap: float, *, share: float = 1.0, least_s: float = 0.1) -> highs.Options:
+        """Solver options for the next solve."""
+        made = super().options(gap, share=share, least_s=least_s)
+        return replace(made, absolute_gap=max(made.absolute_gap, self.absolute_gap))
+
+
 @dataclass(frozen=True)
 class Answer:
     """What one question gave: the solver's claim, and the values after the whole numbers were fixed."""
@@ -199,6 +211,11 @@ class Reuse:
             if outcome.status == "optimal" and outcome.objective - before <= 1e-6 * abs(before):
                 break
         return outcome
+
+    def floor(self, cost: Floats, budget: solve.Budget) -> float:
+        """Bound of the linear relaxation on an objective, under the caps as they stand."""
+        outcome = self._relaxation(self.padded(cost), budget)
+        return outcome.objective if outcome.status == "optimal" else -math.inf
 
     def ask(
         self,
