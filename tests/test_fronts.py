@@ -249,6 +249,11 @@ def test_bad_questions_are_refused_with_what_would_be_right(goals, words):
     assert caught.value.hint
 
 
+def test_an_objective_that_is_set_aside_is_named():
+    asked, facts = case(1, objective={"kind": "score"})
+    assert "the scenario's own objective, score, is set aside" in pareto(asked, facts, points=2).notes
+
+
 def test_latency_is_no_goal_without_users():
     asked = scenario(TRAINING)
     with pytest.raises(UsageError, match="has users"):

@@ -205,6 +205,8 @@ def pareto(
         raise UsageError(message, hint='give a workload users = "world"')
     say = progress or (lambda _: None)
     tracer = _Tracer(asked, inputs, evaluation, minimized, capped, points, say)
+    if scenario.objective.kind not in ("cost", "npv", x, y):
+        tracer.notes.append(f"the scenario's own objective, {scenario.objective.kind}, is set aside")
     with tracer.model:
         return tracer.trace(x, y)
 
@@ -445,11 +447,11 @@ class _Tracer:
     def _measured(self, plan: Plan, goal: str) -> float:
         """A goal of a plan from its frames, without the model."""
         if goal == "cost":
-            return plan.objective_usd_per_year
+            return float(plan.objective_usd_per_year)
         if goal == "carbon":
-            return plan.carbon_t_per_year
+            return float(plan.carbon_t_per_year)
         if goal == "water":
-            return plan.water_m3_per_year
+            return float(plan.water_m3_per_year)
         if goal == "sites":
             return float(sites_of(plan, self.inputs.period_names[-1]))
         return self._mean_rtt(plan)
