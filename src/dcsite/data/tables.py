@@ -150,10 +150,24 @@ class Tables:
         return self._grids[name]
 
     def memo(self, key: Any, make: Any) -> Any:  # noqa: ANN401  (any cached value)
-        """Compute a value derived from the tables once per Tables object."""
-        if key not in self._memo:
-            self._memo[key] = make()
-        return self._memo[key]
+        """Compute a value derived from the tables once per Tables object.
+
+        A key that is a text is kept for good; others (what depends on sites or loads) give way to newer ones, so
+        that thousands of scenarios in one process need no more memory than a few.
+        """
+        passing = not isinstance(key, str)
+        if key in self._memo:
+            value = self._memo[key]
+            if passing:
+                self._memo[key] = self._memo.pop(key)  # the latest stands last
+            return value
+        value = make()
+        if passing:
+            older = [known for known in self._memo if not isinstance(known, str)]
+            for known in older[: len(older) + 1 - MOST_PASSING]:
+                del self._memo[known]
+        self._memo[key] = value
+        return value
 
     def sources(self) -> pd.DataFrame:
         """All sources: ``folder, source_id, publisher, title, url_or_repository, accessed, year, license, ...``."""
@@ -191,6 +205,9 @@ class Tables:
         """Table name to sha256 of its file, for run manifests."""
         return {name: sha256_of(path) for name, path in sorted(self.paths().items())}
 
+
+MOST_PASSING = 48
+"""Values kept whose key is not a text."""
 
 MAX_GRID_BYTES = 1_000_000_000
 """Unpacked size from which a grid file is taken for a zip bomb."""
