@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -382,13 +383,18 @@ class Helper:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Predictions for pairs with at least one end in a metro that the fit has not seen."""
+    """Predictions for pairs with at least one end in a metro that the fit has not seen.
+
+    ``metro`` and ``unseen`` have two columns, one per end: its number, and whether the fit has not seen it.
+    """
 
     modeled_ms: np.ndarray
     measured_ms: np.ndarray
     distance_km: np.ndarray
     both_unseen: np.ndarray
     fold: np.ndarray
+    metro: np.ndarray
+    unseen: np.ndarray
 
 
 def predict(network: Network, pairs: ReferencePairs) -> np.ndarray:
@@ -467,6 +473,7 @@ def cross_validate(
 ) -> dict[str, OutOfFold]:
     """Fit without the metros of a fold, predict all pairs that touch it; all folds and seeds together."""
     parts: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in settings}
+    metro = np.stack(metro_numbers(pairs)[:2], axis=1)
     for seed in seeds:
         for number, (train, test, both) in enumerate(metro_folds(pairs, folds, seed)):
             known, unseen = pairs.take(train), pairs.take(test)
@@ -494,7 +501,8 @@ def cross_validate(
                 else:
                     modeled = predict(model, unseen)
                 fold = np.full(len(unseen), folds * seed + number)
-                parts[name].append((modeled, unseen.rtt_ms, km, both[test], fold))
+                strange = ~np.isin(metro[test], metro[train])
+                parts[name].append((modeled, unseen.rtt_ms, km, both[test], fold, metro[test], strange))
     return {
         name: OutOfFold(*(np.concatenate(column) for column in zip(*found, strict=True)))
         for name, found in parts.items()
@@ -557,6 +565,54 @@ def band_coverage(found: OutOfFold) -> np.ndarray:
     return covered
 
 
+SHARE_WINDOW_MS = (20.0, 80.0)
+"""Modeled times between which the worth of a user falls: only their errors move the reach of a site."""
+SHARE_USERS, SHARE_SITE_PAIRS = 5, 30
+"""Common users that two sites need, and pairs of sites that a share needs."""
+
+
+def site_error_shares(found: OutOfFold, pairs: ReferencePairs) -> dict[str, tuple[float, int]]:
+    """Share of the variance of the log error that stays when two unseen sites are compared, and site pairs.
+
+    Errors common to all sites (the level, a user's bad network) cancel in a comparison over the same users,
+    errors of single pairs average out over many users. What stays is the error of a site as such. With
+    ``d_u`` the difference of the two sites' log errors at user ``u``, the mean of ``d_u d_v`` over all
+    ``u != v`` is twice its variance without the noise of single pairs; averaged over pairs of sites it is
+    divided by twice the mean square of the log errors. Keys: sites of ``one country`` and of ``two``, where
+    enough pairs of sites stand behind it.
+    """
+    metro_a, metro_b, size = metro_numbers(pairs)
+    country = np.full(size, "", dtype=object)
+    country[metro_a], country[metro_b] = pairs.country_a, pairs.country_b
+    inside = (found.modeled_ms >= SHARE_WINDOW_MS[0]) & (found.modeled_ms <= SHARE_WINDOW_MS[1])
+    stays: dict[str, list[float]] = {"one country": [], "two": []}
+    squares = []
+    for fold in np.unique(found.fold):
+        rows = inside & (found.fold == fold)
+        error = np.log(found.measured_ms[rows] / found.modeled_ms[rows])
+        metro, unseen = found.metro[rows], found.unseen[rows]
+        site = np.concatenate([metro[unseen[:, end], end] for end in (0, 1)])
+        user = np.concatenate([metro[unseen[:, end], 1 - end] for end in (0, 1)])
+        count, table = np.zeros((size, size)), np.zeros((size, size))
+        np.add.at(count, (site, user), 1.0)
+        np.add.at(table, (site, user), np.concatenate([error[unseen[:, end]] for end in (0, 1)]))
+        table /= np.maximum(count, 1.0)
+        squares.append(table[count > 0] ** 2)
+        for first, second in combinations(np.unique(site), 2):
+            both = (count[first] > 0) & (count[second] > 0)
+            users = int(both.sum())
+            if users >= SHARE_USERS:
+                gap = table[first, both] - table[second, both]
+                kind = "one country" if country[first] == country[second] else "two"
+                stays[kind].append(float((gap.sum() ** 2 - (gap**2).sum()) / (users * (users - 1))))
+    whole = 2.0 * np.concatenate(squares).mean()
+    return {
+        kind: (float(np.mean(part) / whole), len(part))
+        for kind, part in stays.items()
+        if len(part) >= SHARE_SITE_PAIRS
+    }
+
+
 def leave_set(
     graph: Network, pairs: ReferencePairs, recipe: Recipe, helper: Helper | None, name: str
 ) -> None:
@@ -568,8 +624,15 @@ def leave_set(
     model = fit(graph, pairs.take(~mine), recipe, None if helper is None else helper.prior())
     modeled = predict(model, pairs)
     for label, rows in (("unseen metros", mine & unseen), ("seen metros", mine & ~unseen)):
+        metro = np.stack([metro_a, metro_b], axis=1)[rows]
         found = OutOfFold(
-            modeled[rows], pairs.rtt_ms[rows], pair_distances(pairs)[rows], unseen[rows], metro_a[rows]
+            modeled[rows],
+            pairs.rtt_ms[rows],
+            pair_distances(pairs)[rows],
+            unseen[rows],
+            metro_a[rows],
+            metro,
+            ~np.isin(metro, sorted(known)),
         )
         figures = scores(found)
         print(f"  without {name}, {label}: " + ", ".join(f"{key} {figures[key]:.4g}" for key in MAIN_SCORES))
@@ -602,6 +665,8 @@ def main() -> int:
         for label, keep in (("some end unseen", None), ("both ends unseen", found.both_unseen)):
             figures = scores(found, keep)
             print(f"  {label}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+        for kind, (share, count) in site_error_shares(found, pairs).items():
+            print(f"  error of a site as such, {kind}: {share:.3f} of the variance ({count} pairs of sites)")
     return 0
 
 

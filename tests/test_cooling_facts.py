@@ -396,6 +396,19 @@ def test_json_of_a_site_parses_and_names_every_technology():
 
 
 @pytest.mark.slow
+def test_a_grid_limit_carries_what_the_design_hour_leaves_and_the_gaps_are_said():
+    done = dcsite("quincy", "--mix", "air_econ_adiabatic=0.6,tower_wse=0.4", "--grid-mw", "100", "-f", "csv")
+    assert done.returncode == 0, done.stderr
+    rows = {row["technology"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
+    for name in ("air_econ_adiabatic", "tower_wse", "mix"):
+        assert float(rows[name]["it_mw"]) == pytest.approx(100 / float(rows[name]["pue_design"]), abs=0.1)
+        assert float(rows[name]["pue_design"]) > float(rows[name]["pue"])
+    told = " ".join(dcsite("quincy", "-t", "tower_wse").stdout.split())
+    assert "0.4 % of the hours are worse" in told
+    assert "Off-site water of the grid mix has no sourced factor and is not shown" in told
+
+
+@pytest.mark.slow
 def test_own_hours_override_the_grid(tmp_path):
     path = tmp_path / "climate.csv"
     path.write_text(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from dcsite.data.tables import load_tables
 from dcsite.errors import UsageError
+from dcsite.scoring.criteria import COUNTRY_REACH_SHARE_RATIO
 from dcsite.spec.scenario import Scenario
 from dcsite.spec.workload import Profile, Workload
 from dcsite.study.markets import REACH_COLUMNS, market_of, reach_facts
@@ -68,6 +71,23 @@ def test_reach_is_a_share_of_the_best_place_and_direction_is_right(tables):
     assert (facts["rtt_mean_model_p90_ms"] >= facts["rtt_mean_ms"]).all()
     assert market.points["weight_ratio"].sum() == pytest.approx(1.0)
     assert market.rtt_ms.shape == (3, len(market.points))
+
+
+def test_only_the_error_of_a_site_as_such_is_left_when_sites_are_compared(tables):
+    value = tables.frame("parameters").query("network == 'public'").set_index("parameter")["value"]
+    assert 0 < value["site_error_share_one_country"] < value["site_error_share"] < 1
+    common = 1 - value["site_error_share_one_country"] / value["site_error_share"]
+    assert pytest.approx(common, abs=0.02) == COUNTRY_REACH_SHARE_RATIO
+    question, load, profile = case(users="USA")
+    market = market_of(tables, question, load, profile, SITES)
+    assert market.site_error_share == value["site_error_share"]
+    facts = reach_facts(market, profile)["reach_sd_ratio"]
+    whole = reach_facts(replace(market, site_error_share=1.0), profile)["reach_sd_ratio"]
+    averaged = (1 - market.site_error_share) * (market.points["weight_ratio"] ** 2).sum()
+    expected = whole * np.sqrt(market.site_error_share + averaged)
+    assert facts.to_numpy() == pytest.approx(expected.to_numpy())
+    cloud = case(users="USA", scenario={"user_network": "cloud"})
+    assert market_of(tables, *cloud, SITES).site_error_share == 1.0  # too few pairs of sites to measure it
 
 
 def test_another_candidate_changes_no_reach(tables):

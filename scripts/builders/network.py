@@ -37,6 +37,9 @@ SEEDS = {"cloud": (0, 1, 2), "public": (0, 1)}
 SKIPPED = {"cloud": ("model_own_pairs", "model_factors"), "public": ("line_residuals",)}
 """Settings of the cross-validation that say nothing about a network."""
 
+OWN_CODE_METROS = {"Hong Kong": "HKG", "Macau": "MAC"}
+"""Metros with an ISO code of their own that the list of cloud regions puts under China."""
+
 
 # --- reading the sources ------------------------------------------------------------------------------
 
@@ -464,7 +467,10 @@ def _cloud_regions(sources: Path, out: Folder) -> None:
                 "name": frame["region_name"],
                 "in_service": frame["in_service"] == "True",
                 "metro": frame["metro"],
-                "country_iso3": [iso3[code] for code in frame["iso2"]],
+                "country_iso3": [
+                    OWN_CODE_METROS.get(metro, iso3[code])
+                    for metro, code in zip(frame["metro"], frame["iso2"], strict=True)
+                ],
                 "lat": frame["lat"].map(number),
                 "lon": frame["lon"].map(number),
                 "check": frame["check"],
@@ -557,6 +563,9 @@ def _fits(sources: Path, out: Folder, fitted: str) -> None:
         values["hubs_per_point"] = (network.hubs_per_point, "-")
         values["kernel"] = (network.kernel_km, "km")
         values["kernel_prior"] = (network.kernel_prior, "-")
+        for kind, (share, _) in fitting.site_error_shares(found, pairs).items():
+            label = "site_error_share" if kind == "two" else "site_error_share_one_country"
+            values[label] = (round(share, 3), "-")
         for parameter, (value, unit) in values.items():
             quality = "estimate" if parameter == "rarely_used" else "modeled"
             parameters.append(
@@ -600,7 +609,8 @@ def _fits(sources: Path, out: Folder, fitted: str) -> None:
         key=["network", "parameter"],
         columns={
             "network": "cloud or public",
-            "parameter": "rate of a link class or of access, intercept, or setting of the model",
+            "parameter": "rate of a link class or of access, intercept, setting of the model, or the share of "
+            "the error variance that stays when two sites are compared over the same users",
             "value": "value",
             "unit": "unit; rates are RTT per km of route",
             **ROW,

@@ -59,6 +59,7 @@ class BandTable:
     edges_km: tuple[float, ...]
     p90_ratio: tuple[float, ...]
     p90_add_ms: tuple[float, ...]
+    site_error_share: float
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def load_network(
         reference=reference,
         kernel_km=value["kernel"],
         kernel_prior=value["kernel_prior"],
-        band=_band(tables, network),
+        band=_band(tables, network, value.get("site_error_share", 1.0)),
         provenance=tuple(provenance),
     )
 
@@ -256,13 +257,14 @@ def _corrections(tables: Tables, network: str) -> tuple[dict[str, float], dict[t
     return country, pair
 
 
-def _band(tables: Tables, network: str) -> BandTable:
+def _band(tables: Tables, network: str, site_error_share: float) -> BandTable:
     frame = tables.frame("rtt_band")
     frame = frame[frame["network"] == network].sort_values("from_km")
     return BandTable(
         edges_km=(*frame["from_km"].tolist(), float("inf")),
         p90_ratio=tuple(frame["p90_ratio"].tolist()),
         p90_add_ms=tuple(frame["p90_add_ms"].tolist()),
+        site_error_share=site_error_share,
     )
 
 

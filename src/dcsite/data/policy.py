@@ -254,8 +254,9 @@ def accelerator_caps(tables: Tables, *, rules: str = DEFAULT_RULES) -> dict[str,
     frame = load_rules(tables, rules).frame
     if "cap_accelerators" not in frame:
         return {}
-    caps = {str(code): _cap(row) for code, row in frame.iterrows()}
-    return {code: cap for code, cap in caps.items() if not math.isnan(cap)}
+    caps = zip(frame.index, frame["cap_accelerators"], strict=True)
+    known = {str(code): _cap({"cap_accelerators": cap}) for code, cap in caps}
+    return {code: cap for code, cap in known.items() if not math.isnan(cap)}
 
 
 def _cap(row: Any) -> float:  # noqa: ANN401  (a row of a frame)

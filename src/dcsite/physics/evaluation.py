@@ -44,6 +44,8 @@ class Market:
         Modeled RTT site to point and its 90 % bound, shape (S, U). [ms]
     best_reach_ratio
         Best raw reach of any place on land for this market and profile. [-]
+    site_error_share
+        Share of the variance of the model's error that stays when sites are compared over these users. [-]
     """
 
     name: str
@@ -52,6 +54,7 @@ class Market:
     rtt_ms: NDArray[np.float64]
     rtt_model_p90_ms: NDArray[np.float64]
     best_reach_ratio: float
+    site_error_share: float = 1.0
 
 
 @dataclass(frozen=True)

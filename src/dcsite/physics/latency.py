@@ -188,12 +188,14 @@ class ErrorBand:
     """Error of the model by great-circle distance class, from cross-validation by metro.
 
     ``p90_ratio[k]`` times the modeled RTT plus ``p90_add_ms[k]`` is not exceeded by 90 % of measured
-    pairs of distance class ``k`` (``edges_km[k] <= km < edges_km[k + 1]``).
+    pairs of distance class ``k`` (``edges_km[k] <= km < edges_km[k + 1]``). ``site_error_share`` is the
+    share of the error's variance that stays when two sites are compared over the same users.
     """
 
     edges_km: tuple[float, ...]
     p90_ratio: tuple[float, ...]
     p90_add_ms: tuple[float, ...]
+    site_error_share: float = 1.0
 
     def p90_ms(self, rtt_ms: ArrayLike, km: ArrayLike) -> Floats:
         """90 % bound of pairs. [ms]"""

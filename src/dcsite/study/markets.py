@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 P90_OVER_SD = 1.2816
 """A 90 % bound lies this many standard deviations above the middle of a normal error."""
 
-COMMON_ERROR_RATIO = 0.5
-"""Share of the variance of the model's error that all pairs of one site have in common (an assumption)."""
-
 CANDIDATES_AT_ONCE = 2048
 
 
@@ -143,6 +140,7 @@ def market_of(
         rtt_ms=rtt,
         rtt_model_p90_ms=bound,
         best_reach_ratio=best,
+        site_error_share=network.band.site_error_share,
     )
 
 
@@ -226,8 +224,12 @@ def reach_facts(market: Market, profile: Profile) -> pd.DataFrame:
     """Demand-weighted measures of each site.
 
     Quantiles are over demand; ``rtt_mean_model_p90_ms`` is the mean when every pair sits at the model's
-    own 90 % bound. ``reach_sd_ratio`` is what that bound does to reach, with :data:`COMMON_ERROR_RATIO` of
-    the error common to all pairs of a site (the rest averages out over the points).
+    own 90 % bound. ``reach_sd_ratio`` is the part of what that bound does to reach by which two sites may
+    differ: the share ``market.site_error_share`` of the variance, and what the errors of single pairs leave
+    after averaging over the points. The share is measured (``scripts/fit_latency.py``) on log errors of
+    pairs of 20 to 80 ms with metros left out of the fit: for two unseen sites, the mean over user pairs
+    ``u != v`` of ``d_u d_v``, with ``d_u`` the difference of their errors at user ``u``, over twice the mean
+    square of the errors. The level of the model and a user's bad network cancel in that difference.
 
     Parameters
     ----------
@@ -249,6 +251,7 @@ def reach_facts(market: Market, profile: Profile) -> pd.DataFrame:
     middle = np.minimum(reach(market.rtt_ms, weight, **anchors, best=best), 1.0)
     low = np.minimum(reach(market.rtt_model_p90_ms, weight, **anchors, best=best), 1.0)
     quantiles = weighted_quantiles(market.rtt_ms, weight, (0.5, 0.9, 0.95))
+    left = market.site_error_share + (1.0 - market.site_error_share) * float(np.sum(weight**2))
     limits = {
         "coverage_target_ratio": profile.target_rtt_ms,
         "coverage_soft_ratio": profile.soft_rtt_ms,
@@ -259,7 +262,7 @@ def reach_facts(market: Market, profile: Profile) -> pd.DataFrame:
     missing: NDArray[np.float64] = np.full(len(middle), np.nan)
     columns = {
         "reach_ratio": middle,
-        "reach_sd_ratio": math.sqrt(COMMON_ERROR_RATIO) * (middle - low) / P90_OVER_SD,
+        "reach_sd_ratio": math.sqrt(left) * (middle - low) / P90_OVER_SD,
         "rtt_mean_ms": market.rtt_ms @ weight,
         "rtt_p50_ms": quantiles[:, 0],
         "rtt_p90_ms": quantiles[:, 1],
