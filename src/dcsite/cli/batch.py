@@ -1,6 +1,5 @@
 """Commands over many scenarios and many cells: ``sweep``, ``screen``."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -22,13 +21,13 @@ from dcsite.cli.options import (
     SchedulerOption,
     SeedOption,
     UsersOption,
+    VerboseOption,
     WeightsOption,
 )
 from dcsite.cli.output import emit_result, say, width, write_chart, write_text
+from dcsite.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from dcsite.batch.cells import Source
@@ -38,36 +37,12 @@ if TYPE_CHECKING:
     from dcsite.optimize.plan import Plan
 
 STATUS = "status"
-QUIET_S = 2.0
-STEP_S = 10.0
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("sweep")(sweep)
     app.command("screen")(screen)
-
-
-def progress_on_stderr(what: str) -> "Callable[[int, int], None]":
-    """Count on stderr once two seconds have passed: in place on a terminal, every ten seconds elsewhere."""
-    import time
-
-    start = time.monotonic()
-    last = [start]
-
-    def told(done: int, planned: int) -> None:
-        now = time.monotonic()
-        live = sys.stderr.isatty()
-        if now - start < QUIET_S or (now - last[0] < (0.2 if live else STEP_S) and done < planned):
-            return
-        last[0] = now
-        rate = done / (now - start)
-        text = f"{what}: {done:,} of {planned:,}, {(planned - done) / rate:,.0f} s left"
-        end = "\n" if done == planned or not live else ""
-        sys.stderr.write(f"\r{text}{end}" if live else f"{text}\n")
-        sys.stderr.flush()
-
-    return told
 
 
 def sweep(
@@ -115,6 +90,7 @@ def sweep(
     top: Annotated[int, typer.Option("--top", min=1, help="Rows to print per table.")] = 20,
     output_format: FormatOption = Format.table,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Run a scenario under many settings: who wins, who moves, what the plans have in common.
 
@@ -145,20 +121,21 @@ def sweep(
     varied: Any = settings or []
     if tornado and not varied:
         varied = register_axes(asked, load_tables(data_dir))
-    found = sweep_scenario(
-        asked,
-        varied,
-        samples=samples,
-        seed=seed,
-        alone=tornado,
-        do="optimize" if tornado and do == "rank" else do,
-        jobs=jobs,
-        scheduler=scheduler,
-        out=out,
-        resume=resume,
-        data_dir=data_dir,
-        progress=progress_on_stderr("runs"),
-    )
+    with Progress("runs") as told:
+        found = sweep_scenario(
+            asked,
+            varied,
+            samples=samples,
+            seed=seed,
+            alone=tornado,
+            do="optimize" if tornado and do == "rank" else do,
+            jobs=jobs,
+            scheduler=scheduler,
+            out=out,
+            resume=resume,
+            data_dir=data_dir,
+            progress=told.count,
+        )
     if out is not None:
         say(f"wrote {out}")
     pictured = len(found.tornado) or len(found.movers) or len(found.plan_sites)
@@ -306,6 +283,7 @@ def screen(
     ] = 4000,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Score every cell of a country, box, grid or file; list the best, apart from each other.
 
@@ -338,22 +316,23 @@ def screen(
     with tempfile.TemporaryDirectory(prefix="dcsite-cells-") as folder:
         beside = Path(folder) if run is None else run.with_name(f"{run.name}.cells")
         source = _source(tables, country, resolution, grid, box, step, cells, beside)
-        found = screen_cells(
-            asked,
-            source,
-            top=top,
-            apart_km=apart_km,
-            jobs=jobs,
-            scheduler=scheduler,
-            run=run,
-            resume=resume,
-            cells_out=out,
-            force=force,
-            keep=None if optimize is None else keep,
-            bound_cells=bound_cells,
-            data_dir=data_dir,
-            progress=progress_on_stderr("tiles"),
-        )
+        with Progress("tiles") as told:
+            found = screen_cells(
+                asked,
+                source,
+                top=top,
+                apart_km=apart_km,
+                jobs=jobs,
+                scheduler=scheduler,
+                run=run,
+                resume=resume,
+                cells_out=out,
+                force=force,
+                keep=None if optimize is None else keep,
+                bound_cells=bound_cells,
+                data_dir=data_dir,
+                progress=told.count,
+            )
     if out is not None:
         say(f"wrote {out}")
     if best is not None:

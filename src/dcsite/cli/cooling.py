@@ -14,6 +14,7 @@ from dcsite.cli.options import (
     Format,
     MaybeSiteArgument,
     OutOption,
+    VerboseOption,
 )
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def cooling(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Model PUE and water use of cooling technologies: annual, in the design hour, and what going dry costs.
 

@@ -13,6 +13,7 @@ from dcsite.cli.options import (
     Format,
     FormatOption,
     OutOption,
+    VerboseOption,
 )
 from dcsite.cli.output import emit_table, width, write_text
 
@@ -48,6 +49,7 @@ def eligible(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Say where accelerators of the 3A090 class may be exported to, under which rule and of what date.
 

@@ -93,13 +93,13 @@ def report(
         refuse_existing(path, force=force)
     tables = load_tables(data_dir)
     pictures = not plain and bool({"html", "pdf", "svg", "xlsx"} & set(names))
-    made = _report_of(source, tables, compare, title, pictures=pictures, verbose=verbose)
+    made = _report_of(source, tables, compare, title, pictures=pictures)
     for path in write_report(made, target, names if folder else names[0], force=force):
         say(f"wrote {path}")
 
 
 def _report_of(
-    source: Path, tables: "Tables", compared: str | None, title: str, *, pictures: bool, verbose: bool
+    source: Path, tables: "Tables", compared: str | None, title: str, *, pictures: bool
 ) -> "Report":
     from dcsite.data.scenario_file import load_scenario
     from dcsite.errors import DcsiteError
@@ -139,8 +139,6 @@ def _report_of(
         plan = restore(
             kept, evaluation
         )  # with the values of the run, so that limits can be given their worth
-    if verbose:
-        say(f"{len(evaluation.sites)} candidate sites, {len(evaluation.facts)} rows of facts")
     named = [name.strip() for name in (compared or "").split(",") if name.strip()]
     ids = site_names(tables, named, evaluation.sites.reset_index(drop=True))
     made = scenario_report(
@@ -251,6 +249,7 @@ def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenario files.")],
     output_format: Annotated[Format, typer.Option("--format", "-f", help="table or json.")] = Format.table,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Check scenarios: keys, values, profiles, technologies and the names of sites; all faults at once.
 
@@ -329,6 +328,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/demo"),
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Run the shipped sample from question to plan: evaluate, rank, compare, optimize, write run and report.
 

@@ -9,6 +9,7 @@ from dcsite.cli import complete
 from dcsite.cli.options import DataDirOption, ForceOption, Format, FormatOption, OutOption, VerboseOption
 from dcsite.cli.output import emit_result, say, width
 from dcsite.cli.portfolio import GapOption, NodesOption, ScenarioArgument, TimeOption, facts_of, restored
+from dcsite.cli.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +111,8 @@ def pareto(
     refuse_files(files, force=force)
     tables = load_tables(data_dir)
     evaluation = fronts.evaluate_front(asked, tables, x, y)
-    found = fronts.pareto(asked, evaluation, x=x, y=y, points=points, progress=say if verbose else None)
+    with Progress("front") as told:
+        found = fronts.pareto(asked, evaluation, x=x, y=y, points=points, progress=told.step)
     report = front_report(found)
     for path in files:
         whole = format_of(path) in ("html", "pdf")
@@ -176,15 +178,16 @@ def alternatives(
             raise UsageError(message)
     if out is not None and out.suffix:
         refuse_files([out], force=force)
-    plan = _plan_of(source, data_dir, gap, time_limit, node_limit, verbose=verbose)
-    found = fronts.alternatives(
-        plan,
-        within=share,
-        count=count,
-        distance=distance,
-        measure="hamming" if hamming else "dropped",
-        progress=say if verbose else None,
-    )
+    plan = _plan_of(source, data_dir, gap, time_limit, node_limit)
+    with Progress("alternatives") as told:
+        found = fronts.alternatives(
+            plan,
+            within=share,
+            count=count,
+            distance=distance,
+            measure="hamming" if hamming else "dropped",
+            progress=told.step,
+        )
     report = alternatives_report(found)
     text = text_of(report.tables, report.notes)
     emit_result(found, text, output_format, out, title=plan.scenario.title, force=force)
@@ -200,8 +203,6 @@ def _plan_of(
     gap: float | None,
     time_limit: float | None,
     node_limit: int | None,
-    *,
-    verbose: bool,
 ) -> "Plan":
     """Plan of a run folder, or of a scenario that is solved now; solver settings replace those stated.
 
@@ -218,15 +219,16 @@ def _plan_of(
     from dcsite.study import portfolio
 
     if source.is_dir():
-        plan = restored(source, data_dir, verbose=verbose)
+        plan = restored(source, data_dir)
         asked = portfolio.with_solver(plan.scenario, gap=gap, time_limit_s=time_limit, node_limit=node_limit)
         plan = replace(plan, scenario=asked)
     else:
         asked = portfolio.with_solver(
             load_scenario(scenario_path(source)), gap=gap, time_limit_s=time_limit, node_limit=node_limit
         )
-        _, evaluation = facts_of(asked, data_dir, verbose=verbose)
-        plan = portfolio.optimize(asked, evaluation, progress=say if verbose else None)
+        _, evaluation = facts_of(asked, data_dir)
+        with Progress("optimize") as told:
+            plan = portfolio.optimize(asked, evaluation, progress=told.step)
     if plan.solution is None:
         message = "stopped by a limit before a plan was found to compare with"
         raise LimitReachedError(message, hint="raise --time-limit")

@@ -18,6 +18,7 @@ from dcsite.cli.options import (
     ScenarioOption,
     SitesOption,
     UsersOption,
+    VerboseOption,
     WorkloadOption,
 )
 from dcsite.cli.output import emit_result, emit_table, say, width
@@ -66,6 +67,7 @@ def money(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Lay out the money of a load at a site: cash flow, NPV, IRR, payback, levelized cost, what moves it.
 
@@ -278,6 +280,7 @@ def assumptions(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """List every choice and default behind an answer: value, unit, range, source, and whether it can be set.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from dcsite.cli import complete
+from dcsite.cli.progress import log_to_stderr
 
 
 class Format(StrEnum):
@@ -33,7 +34,10 @@ ChartOption = Annotated[
     typer.Option("--chart", help="Also draw it: a file ending in .svg."),
 ]
 TopOption = Annotated[int, typer.Option("--top", min=1, help="Rows to print.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is done.")]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Say on stderr what is done.", callback=log_to_stderr),
+]
 
 # --- what the load is ----------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from dcsite.cli.options import (
     VerboseOption,
 )
 from dcsite.cli.output import emit_result, say, width
+from dcsite.cli.progress import Progress
 
 if TYPE_CHECKING:
     from dcsite.data.tables import Tables
@@ -77,15 +78,13 @@ def solver_name(text: str) -> str:
     raise UsageError(message, hint="highs, pulp:HiGHS, pulp:CBC or another name that PuLP knows")
 
 
-def facts_of(scenario: "Scenario", data_dir: Path | None, *, verbose: bool) -> "tuple[Tables, Evaluation]":
+def facts_of(scenario: "Scenario", data_dir: Path | None) -> "tuple[Tables, Evaluation]":
     """Tables and facts of a scenario."""
     from dcsite.data.tables import load_tables
     from dcsite.study.evaluating import evaluate
 
     tables = load_tables(data_dir)
     evaluation = evaluate(scenario, tables)
-    if verbose:
-        say(f"{len(evaluation.sites)} candidate sites, {len(evaluation.facts)} rows of facts")
     return tables, evaluation
 
 
@@ -152,8 +151,9 @@ def optimize(
     )
     backend = solver_name(solver)
     refuse_run(out, force=force)
-    tables, evaluation = facts_of(asked, data_dir, verbose=verbose)
-    plan = portfolio.optimize(asked, evaluation, backend=backend, progress=say if verbose else None)
+    tables, evaluation = facts_of(asked, data_dir)
+    with Progress("optimize") as told:
+        plan = portfolio.optimize(asked, evaluation, backend=backend, progress=told.step)
     if ties is not None and plan.solution is not None:
         from dcsite.study.front import with_ties
 
@@ -210,13 +210,13 @@ def claim(plan: "Plan") -> None:
     raise LimitReachedError(message, hint="raise --time-limit or accept a larger --gap")
 
 
-def restored(run: Path, data_dir: Path | None, *, verbose: bool) -> "Plan":
+def restored(run: Path, data_dir: Path | None) -> "Plan":
     """Plan of a run folder with facts and values."""
     from dcsite.study import portfolio
     from dcsite.study.runs import read_run
 
     found = read_run(run)
-    _, evaluation = facts_of(found.scenario, data_dir, verbose=verbose)
+    _, evaluation = facts_of(found.scenario, data_dir)
     plan = portfolio.restore(found, evaluation)
     if plan.problem_digest != found.plan.problem_digest:
         say("the data or the program changed since the run was written: solved again")
@@ -251,10 +251,9 @@ def why(
     from dcsite.report.frames import frame_table
     from dcsite.study import portfolio
 
-    plan = restored(run, data_dir, verbose=verbose)
-    found = portfolio.why(
-        plan, honest=not marginal_only, time_limit_s=time_limit, progress=say if verbose else None
-    )
+    plan = restored(run, data_dir)
+    with Progress("why") as told:
+        found = portfolio.why(plan, honest=not marginal_only, time_limit_s=time_limit, progress=told.step)
     tables = [
         frame_table(
             found.table,
@@ -292,8 +291,9 @@ def why_not(
     from dcsite.report.frames import frame_table
     from dcsite.study import portfolio
 
-    plan = restored(run, data_dir, verbose=verbose)
-    found = portfolio.why_not(plan, site, time_limit_s=time_limit, progress=say if verbose else None)
+    plan = restored(run, data_dir)
+    with Progress("why not") as told:
+        found = portfolio.why_not(plan, site, time_limit_s=time_limit, progress=told.step)
     frame = pd.DataFrame(
         [
             {
@@ -330,8 +330,9 @@ def diagnose(
     from dcsite.study import portfolio
 
     asked = load_scenario(scenario_path(scenario))
-    _, evaluation = facts_of(asked, data_dir, verbose=verbose)
-    found = portfolio.diagnose(asked, evaluation, time_limit_s=time_limit, progress=say if verbose else None)
+    _, evaluation = facts_of(asked, data_dir)
+    with Progress("diagnose") as told:
+        found = portfolio.diagnose(asked, evaluation, time_limit_s=time_limit, progress=told.step)
     lines = [str(problem) for problem in found.arithmetic]
     if found.feasible:
         lines.append("a plan exists: no limit stands in the way")

@@ -156,11 +156,11 @@ def interruptible(
     if out is not None and str(out).lower().endswith(PICTURED):
         from dcsite.report.frames import Report
 
-        drawn = _picture(result)
+        picture = _picture(result)
         report = Report(
             table.title,
             tables=(table,),
-            pictures={} if drawn is None else {"duration": drawn},
+            pictures={} if picture is None else {"duration": picture},
             notes=tuple(result.notes),
         )
         emit_result(report, "", output_format, out, title=table.title, force=force)

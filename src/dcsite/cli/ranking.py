@@ -29,7 +29,7 @@ from dcsite.cli.options import (
     WeightsOption,
     WhereOption,
 )
-from dcsite.cli.output import emit_result, emit_table, say, width
+from dcsite.cli.output import emit_result, emit_table, width
 
 if TYPE_CHECKING:
     from dcsite.data.tables import Tables
@@ -185,10 +185,6 @@ def rank(
         message = f"--workload {workload}: not in the scenario"
         raise UsageError(message, hint=f"workloads: {', '.join(load.name for load in asked.workloads)}")
     evaluation = evaluate(asked, tables, points=tuple(at or ()))
-    if verbose:
-        say(
-            f"{len(evaluation.sites)} candidate sites, {len(evaluation.facts)} rows of facts from {tables.shipped.path}"
-        )
     names = [workload] if workload else list(evaluation.workloads)
     rankings = [rank_sites(evaluation, workload=name, tables=tables) for name in names]
     text = "\n".join(
@@ -227,6 +223,7 @@ def compare(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Put sites side by side in real units: cost waterfall, who wins and what would flip it.
 
@@ -278,7 +275,10 @@ def compare(
 
 @profiles_app.command("list")
 def profiles_list(
-    output_format: FormatOption = Format.table, out: OutOption = None, data_dir: DataDirOption = None
+    output_format: FormatOption = Format.table,
+    out: OutOption = None,
+    data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """List the built-in profiles.
 
@@ -312,6 +312,7 @@ def profiles_show(
     output_format: FormatOption = Format.table,
     out: OutOption = None,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Show a profile: every figure with its range and source, and how the weights follow from it.
 

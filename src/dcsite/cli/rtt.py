@@ -11,6 +11,7 @@ from dcsite.cli.options import (
     ForceOption,
     Format,
     OutOption,
+    VerboseOption,
 )
 from dcsite.cli.output import write_text
 
@@ -63,6 +64,7 @@ def rtt(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Model the round-trip time between places, with the bound that 90 % of measurements stay under.
 

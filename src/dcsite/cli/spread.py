@@ -20,11 +20,13 @@ from dcsite.cli.options import (
     SitesOption,
     TopOption,
     UsersOption,
+    VerboseOption,
     WeightsOption,
     WhereOption,
     WorkloadOption,
 )
 from dcsite.cli.output import emit_result, width, write_chart
+from dcsite.cli.progress import Progress
 
 if TYPE_CHECKING:
     from dcsite.data.tables import Tables
@@ -87,6 +89,7 @@ def spectrum(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Find who wins as latency gains worth or racks gain power, with exact break points.
 
@@ -181,6 +184,7 @@ def robust(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Say how sure a ranking is: shares of ranks over drawn weights and facts, exact ranks, what flips it.
 
@@ -219,12 +223,18 @@ def robust(
     )
     evaluation = evaluate(asked, tables, points=tuple(at or ()))
     ranking = rank(evaluation, workload=workload)
-    options = {"concentration": around, "intervals": intervals, "facts": facts}
-    if years is None:
-        result = of_ranking(ranking, draws, seed, **options)
-    else:
-        worlds = price_worlds(ranking, evaluation, tables, years, ahead_years=ahead_years, seed=seed)
-        result = with_price_worlds(ranking, worlds, draws, seed, **options)
+    with Progress("draws") as told:
+        options = {
+            "concentration": around,
+            "intervals": intervals,
+            "facts": facts,
+            "progress": told.count,
+        }
+        if years is None:
+            result = of_ranking(ranking, draws, seed, **options)
+        else:
+            worlds = price_worlds(ranking, evaluation, tables, years, ahead_years=ahead_years, seed=seed)
+            result = with_price_worlds(ranking, worlds, draws, seed, **options)
     title = f"How sure the ranking for {result.workload} is ({draws:,} draws, seed {seed})"
     columns = [
         "rank",

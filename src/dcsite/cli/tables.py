@@ -16,6 +16,7 @@ from dcsite.cli.options import (
     OutOption,
     SitesOption,
     TopOption,
+    VerboseOption,
 )
 from dcsite.cli.output import emit_table, say, width, write_text
 
@@ -98,6 +99,7 @@ def data_list(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """List the tables and grids, with rows, size, license and whether they are yours.
 
@@ -135,6 +137,7 @@ def data_show(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Show the rows of a table, or with --columns what its columns mean.
 
@@ -188,6 +191,7 @@ def data_sources(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """List the sources: publisher, title, year, license, whether rows may be passed on.
 
@@ -225,6 +229,7 @@ def data_check(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Check the tables (with --data-dir: yours too): keys, references, bounds, sums, sources, licenses.
 
@@ -298,6 +303,7 @@ def sites_list(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """List sites; a file or --at takes the place of the catalog. CSV and JSON hold every column.
 
@@ -337,6 +343,7 @@ def sites_show(
     out: OutOption = None,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Show everything that is known of a site or a point, with quality and source of each figure.
 

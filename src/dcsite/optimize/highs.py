@@ -23,7 +23,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Status = Literal["optimal", "feasible", "infeasible", "unbounded", "limit", "error"]
 INFINITE = math.inf
 ROW_WISE = 2
+TELL_EVERY_S = 1.0
 """HiGHS' number for a matrix stored by rows."""
 
 
@@ -95,6 +96,8 @@ class Options:
         A mixed-integer solve stops at the first plan this good.
     iteration_limit
         Limit on the simplex iterations of a linear program; repeatable, like the node limit.
+    tell
+        Called with the best value and the bound of a mixed-integer solve, at most once a second.
     extra
         Further HiGHS options by name.
     """
@@ -109,6 +112,7 @@ class Options:
     heuristic_effort: float | None = None
     objective_target: float | None = None
     iteration_limit: int | None = None
+    tell: Callable[[float, float], None] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -453,9 +457,15 @@ class Session:
         self._late = False
         limit = self._options.cpu_limit_s
         end = math.inf if limit is None else time.thread_time() + limit
+        tell = self._options.tell if mixed else None
+        told = time.monotonic()
         with Interrupts() as interrupts:
 
             def stop(event: Any) -> None:  # noqa: ANN401
+                nonlocal told
+                if tell is not None and time.monotonic() - told >= TELL_EVERY_S:
+                    told = time.monotonic()
+                    tell(float(event.data_out.mip_primal_bound), float(event.data_out.mip_dual_bound))
                 self._late = self._late or time.thread_time() > end
                 if interrupts.hit or self._late:
                     event.interrupt()

@@ -224,6 +224,20 @@ def run_backend(problem: Problem, options: Options, backend: str, start: Floats 
     return pulp_backend.solve(problem.arrays(), options, name)
 
 
+def _gap_teller(say: Callable[[str], None]) -> Callable[[float, float], None]:
+    """Say the gap whenever it has shrunk by a tenth."""
+    last = math.inf
+
+    def tell(value: float, bound: float) -> None:
+        nonlocal last
+        gap = highs.relative_gap(value, bound)
+        if math.isfinite(gap) and gap < 0.9 * last:
+            last = gap
+            say(f"gap {gap:.3%}")
+
+    return tell
+
+
 def with_cuts(problem: Problem, index: Index, inputs: Inputs, budget: Budget) -> tuple[Problem, Outcome]:
     """Strengthen the relaxation: strong arc rows in rounds, those that it violates."""
     count = len(problem.columns)
@@ -469,7 +483,7 @@ def solve_relaxed(
                 return highs.Outcome("optimal", start, worth, floor - 1e-7 * abs(floor))
             reduced, closed = priced_out(problem, index, inputs, relaxed, prices, worth)
             say(f"first plan {worth:,.4f}; {closed:,} choices priced out")
-    outcome = run_backend(reduced, budget.options(gap), backend, start)
+    outcome = run_backend(reduced, replace(budget.options(gap), tell=_gap_teller(say)), backend, start)
     if outcome.status == "limit" and outcome.x is None and start is None and backend == "highs":
         quick = quick_plan(problem, index, inputs, budget.options(gap, least_s=LEAST_SEARCH_S))
         start = cheapest(problem, [quick])

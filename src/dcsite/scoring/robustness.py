@@ -29,7 +29,7 @@ from dcsite.errors import UsageError
 from dcsite.scoring.ranking import values_matrix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -309,6 +309,7 @@ def robustness(
     facts: bool = True,
     exact_sites: Sequence[str] | None = None,
     worlds: Mapping[str, NDArray[np.float64]] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Robustness:
     """Acceptability of every rank, central weights, confidence, and the exact figures.
 
@@ -331,6 +332,8 @@ def robustness(
         Criterion to figures in whole worlds, shape (worlds, sites in the order of the ranking), in the
         criterion's unit, for example the prices of market years. Each draw takes one world for all sites, and
         the errors are drawn around it; the exact figures stay those of the ranking.
+    progress
+        Called with finished and all draws.
 
     Raises
     ------
@@ -355,7 +358,7 @@ def robustness(
     weights = draw_weights(
         draws, problem.weight, rng, concentration=concentration, intervals=box if intervals else None
     )
-    counts, central = _acceptability(problem, weights, rng, facts=facts)
+    counts, central = _acceptability(problem, weights, rng, facts=facts, progress=progress)
     confidence = _confidence(problem, central, min(draws, CONFIDENCE_DRAWS), seed, facts=facts)
     position = {site: number for number, site in enumerate(problem.site_ids)}
     order = np.array([position[str(site)] for site in ranking.table["site_id"]])
@@ -434,7 +437,12 @@ def _intervals(
 
 
 def _acceptability(
-    problem: _Problem, weights: NDArray[np.float64], rng: np.random.Generator, *, facts: bool
+    problem: _Problem,
+    weights: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    facts: bool,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Counts (S, ranks) and central weights (S, K), NaN where a site never wins."""
     sites, size = problem.raw.shape
@@ -449,6 +457,8 @@ def _acceptability(
         order = np.argsort(np.round(-score, 9), axis=1, kind="stable")
         counts += np.bincount((order * sites + place).ravel(), minlength=sites * sites)
         np.add.at(sums, order[:, 0], weight)
+        if progress is not None:
+            progress(first + len(values), len(weights))
     table = counts.reshape(sites, sites).astype(np.float64)
     wins = table[:, 0]
     central = np.full((sites, size), np.nan)

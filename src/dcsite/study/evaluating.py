@@ -6,6 +6,7 @@ This module wires data to physics; it computes nothing that has a formula of its
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,6 +106,9 @@ def evaluate(scenario: Scenario, tables: Tables, *, points: Sequence[str] = ()) 
     facts = pd.concat(parts, ignore_index=True)
     assumptions += _assumptions(scenario, resolved)
     notes += found.notes
+    logging.getLogger(__name__).info(
+        "evaluate: %s candidate sites, %s rows of facts from %s", len(sites), len(facts), tables.shipped.path
+    )
     return Evaluation(
         scenario=scenario,
         workloads={load.name: load for load in scenario.workloads},
