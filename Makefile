@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo setup test check lint types contracts unit notebooks docs bench data-check clean help
+.PHONY: demo setup test check lint types contracts unit notebooks docs site bench data-check clean help
 
 help:
 	@echo "make demo    create $(VENV), install dcsite, run the sample scenario, name its report"
@@ -13,12 +13,12 @@ help:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[report]"
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[report]"
 	@touch $@
 
-$(VENV)/.test: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[report,parquet,grid,cluster,postgis,fuzz,test,oracle,browser,notebook,dev]"
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[report,parquet,grid,cluster,postgis,fuzz,test,oracle,browser,notebook,docs,dev]"
 	@touch $@
 
 setup: $(VENV)/.demo
@@ -49,6 +49,9 @@ notebooks: $(VENV)/.test
 
 docs: $(VENV)/.test
 	$(BIN)/python scripts/reference.py
+
+site: $(VENV)/.test
+	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/cooling.py
