@@ -17,6 +17,8 @@ from dcsite.optimize.problem import Labels, Rows
 from dcsite.optimize.verify import rescue_limit_ms, rescued_mw
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from dcsite.optimize.inputs import Floats, Inputs
     from dcsite.optimize.model import Index
     from dcsite.optimize.problem import Problem
@@ -104,7 +106,15 @@ def add_failure(
     free = (1.0 - load.coverage) * wanted if load.hard_rtt_ms is None else 0.0
     first = len(problem.columns)
     extra = len(i) + users + count
-    labels = Labels({"failure": np.full(extra, lost), "number": np.arange(extra)})
+
+    def axes(count: int) -> dict[str, NDArray[np.int64]]:
+        return {
+            "failure": np.full(count, lost),
+            "workload": np.full(count, w),
+            "period": np.full(count, p),
+        }
+
+    labels = Labels({**axes(extra), "number": np.arange(extra)})
     problem = problem.with_columns(
         "rescue",
         cost=np.zeros(extra),
@@ -123,17 +133,18 @@ def add_failure(
     place.add(at[inputs.slot_site[slots]], index.place[slots, p], -1.0)
     place.add(at[inputs.slot_site[slots]], index.spare[slots, p], -1.0)
     balance = Rows(2, total).add(0, pool, 1.0).add(0, taken, -1.0).add(1, pool, 1.0)
-    zone_of = np.full(users, lost)
     return problem.with_block(
         region.block(
             "survive_region",
             demand,
             demand,
-            {"failure": zone_of, "workload": np.full(users, w), "period": np.full(users, p)},
+            {**axes(users), "number": np.arange(users)},
             unit="MW",
             repair=REPAIR["survive_region"],
             group=("workload",),
         ),
-        place.block("survive_place", -np.inf, 0.0, {"site": sites, "workload": np.full(count, w)}, unit="MW"),
-        balance.block("survive_pool", [0.0, -np.inf], [0.0, free], {"workload": [w, w]}, unit="MW"),
+        place.block("survive_place", -np.inf, 0.0, {"site": sites, **axes(count)}, unit="MW"),
+        balance.block(
+            "survive_pool", [0.0, -np.inf], [0.0, free], {**axes(2), "number": np.arange(2)}, unit="MW"
+        ),
     )

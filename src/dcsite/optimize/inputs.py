@@ -203,8 +203,18 @@ class Inputs:
         points = [f"{loads[w]},{u}" for w, u in zip(self.points.workload, self.points.number, strict=True)]
         regions = [str(number) for number in range(int(self.points.number.max(initial=-1)) + 1)]
         halls = [
-            f"{self.site_ids[s]},{self.technologies[t]}" + (f",{self.kinds[c]}" if self.kinds[c] else "")
-            for s, t, c in zip(self.hall_site, self.hall_technology, self.hall_kind, strict=True)
+            ",".join(
+                word
+                for word in (
+                    self.site_ids[s],
+                    self.technologies[t],
+                    "existing" if stands else self.kinds[c],
+                )
+                if word
+            )
+            for s, t, c, stands in zip(
+                self.hall_site, self.hall_technology, self.hall_kind, self.hall_existing, strict=True
+            )
         ]
         return {
             "site": self.site_ids,

@@ -217,7 +217,7 @@ class Problem:
         """The model as text with labels, sorted: for people and for golden files, not for a solver."""
 
         def side(value: float) -> str:
-            return f"{value:.10g}"
+            return f"{value + 0.0:.10g}"  # no minus zero
 
         def terms(indices: NDArray[Any], values: NDArray[Any]) -> str:
             parts = sorted(
