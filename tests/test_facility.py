@@ -20,7 +20,7 @@ from scipy.sparse import coo_array
 
 from dcsite.optimize import facility_location
 
-KINDS = ("ufl", "p-median", "split", "single")
+KINDS = ("ufl", "p-median", "split", "p-split", "single")
 METHODS = ("whole", "decomposition")
 
 
@@ -112,11 +112,13 @@ def by_milp(fixed, cost, capacity=None, demand=None, p=None, single=False):
         )
     upper = np.concatenate([np.ones(m), ok.ravel().astype(float)])
     integral = np.concatenate([np.ones(m), np.full(m * n, float(single))])
+    prices = np.concatenate([fixed, np.where(ok, cost, 0).ravel()])
+    scale = float(np.abs(prices).max(initial=0.0)) or 1.0  # its tolerances are absolute
     answer = milp(
-        np.concatenate([fixed, np.where(ok, cost, 0).ravel()]), constraints=rows, bounds=(0, upper),
+        prices / scale, constraints=rows, bounds=(0, upper),
         integrality=integral, options={"mip_rel_gap": 0},
     )  # fmt: skip
-    return answer.fun if answer.status == 0 else math.inf
+    return answer.fun * scale if answer.status == 0 else math.inf
 
 
 @st.composite
@@ -142,10 +144,10 @@ def instances(draw, max_sites=4, max_clients=5):
     factor = 10.0 ** draw(st.sampled_from([0, 0, -6, 6, 12]))
     fixed, cost = fixed * factor, cost * factor
     capacity = demand = p = None
-    if kind == "p-median":
+    if kind in ("p-median", "p-split"):
         p = draw(st.integers(1, m))
         fixed = fixed * draw(st.sampled_from([0.0, 1.0]))
-    if kind in ("split", "single"):
+    if kind in ("split", "p-split", "single"):
         demand = rng.integers(0, 6, n).astype(float)
         capacity = rng.integers(0, 12, m).astype(float)
         size = 10.0 ** draw(st.sampled_from([0, 0, -3, 6]))
@@ -330,6 +332,7 @@ CASES = {
     "ufl": lambda: (plane(60, 80, 1), {}),
     "p-median": lambda: ((np.zeros(90), plane(90, 90, 2, integral=True)[1]), {"p": 9}),
     "split": lambda: (plane(40, 60, 3, capacitated=True), {}),
+    "p-split": lambda: (plane(40, 60, 3, capacitated=True), {"p": 16}),
     "single": lambda: (plane(15, 30, 4, capacitated=True), {"single_source": True, "gap": 1e-3}),
 }
 
