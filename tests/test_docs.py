@@ -1,6 +1,8 @@
 """Every command that a page shows prints what the page says; generated pages are up to date."""
 
 import importlib.util
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,6 +39,54 @@ def test_a_page_with_another_output_is_noticed():
     assert docs.matches("a\n...\nz", "a\nb\nc\nz")
     assert not docs.matches("a\n...\nz", "a\nb\nc")
     assert not docs.matches("price 41.0", "price 42.0")
+
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+WRITTEN = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("docs/*/*.md"), *ROOT.glob("data/*/*.md")]
+)
+
+
+def anchor(title):
+    """Anchor that a heading gets: lower case, hyphens for spaces, no other signs."""
+    return re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    broken = []
+    for link in LINK.findall(text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, part = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists():
+            broken.append(link)
+        elif part and target.suffix == ".md":
+            titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            if part not in map(anchor, titles):
+                broken.append(link)
+    assert not broken
+
+
+@pytest.mark.slow
+def test_the_pages_build_as_a_site_that_asks_nobody_for_anything(tmp_path):
+    pytest.importorskip("mkdocs", reason="extra docs")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert {"index.html", "tutorial.html", "questions.html", "contributing.html"} <= {p.name for p in pages}
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?:", text), page.name
 
 
 def test_a_picture_may_differ_in_the_last_digit_only():
