@@ -141,7 +141,7 @@ def world(
                     water_usd_per_m3=1.5,
                     scarcity_factor=1.0 + (s % 3),
                     carbon_g_per_kwh=carbon[s],
-                    carbon_price_usd_per_t=scenario.objective.carbon_price_usd_per_t,
+                    carbon_price_usd_per_t=scenario.carbon_price_usd_per_t,
                     fixed_om_ratio=0.03,
                     load_factor=profile.load_factor,
                     peak_factor=profile.peak_factor,

@@ -469,3 +469,101 @@ def test_market_years_move_indexed_sites_and_the_plan_says_what_that_costs():
     better = plan.robustness.set_index("measure")["difference_usd_per_year"]
     assert better["cost at the listed facts"] >= -1.0
     assert better["cost in the worst future"] <= 1.0
+
+
+# --- carbon price paths -----------------------------------------------------------------------------------------
+
+PERIODS = [{"start": 2026}, {"start": 2031}]
+
+
+def with_path(path: dict[int, float], **keys) -> Scenario:
+    return Scenario.model_validate(
+        {
+            "format": 1,
+            "workloads": [TRAINING, CLOUD],
+            "periods": PERIODS,
+            "objective": {"carbon_price_by_year": path},
+            "solver": {"gap": 1e-7},
+            **keys,
+        }
+    )
+
+
+def test_a_flat_path_is_the_constant_carbon_price():
+    flat = with_path({2020: 60.0})
+    constant = Scenario.model_validate(
+        {
+            **flat.model_dump(exclude_unset=True),
+            "objective": {"carbon_price_usd_per_t": 60.0},
+        }
+    )
+    one = solve.optimize(flat, world(flat, seed=2))
+    other = solve.optimize(constant, world(constant, seed=2))
+    assert one.objective_usd_per_year == pytest.approx(other.objective_usd_per_year, rel=1e-7)
+    assert one.cost_parts["carbon"] > 0
+
+
+def test_a_rising_path_charges_each_period_its_own_price():
+    asked = with_path({2026: 10.0, 2031: 90.0})
+    plan = solve.optimize(asked, world(asked, seed=2))
+    assert plan.verified, plan.notes
+    assert plan.status == "optimal"
+    rate, years = 1 + asked.discount_rate, {"2026": 5, "2031": 10}
+    present = {"2026": sum(rate**-k for k in range(1, 6)), "2031": sum(rate**-k for k in range(6, 16))}
+    price = {"2026": 10.0, "2031": 90.0}
+    total = sum(present.values())
+    emitted = plan.placements.groupby("period")["carbon_t_per_year"].sum()
+    by_hand = sum(present[name] / total * price[name] * emitted[name] for name in years)
+    assert plan.cost_parts["carbon"] == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_path_and_constant_price_exclude_each_other():
+    with pytest.raises(ScenarioError, match="either carbon_price_usd_per_t or carbon_price_by_year"):
+        parse_scenario(
+            {
+                "format": 1,
+                "workloads": [TRAINING],
+                "objective": {"carbon_price_usd_per_t": 5, "carbon_price_by_year": {2030: 50}},
+            }
+        )
+
+
+# --- waiting for power ------------------------------------------------------------------------------------------
+
+WAITING = {
+    "format": 1,
+    "sites": {"only": ["us-san-antonio-tx", "us-ashburn-va", "se-lulea", "us-quincy-wa"]},
+    "workloads": [{"name": "training", "profile": "ai-training", "it_mw": 150, "min_block_mw": 50}],
+    "limits": {"max_sites": 1},
+    "solver": {"gap": 1e-6},
+}
+
+
+def test_a_price_of_waiting_enters_the_plan_and_is_checked():
+    tables = load_tables()
+    free = parse_scenario({**WAITING, "sites": {"only": ["us-ashburn-va"]}})
+    dear = parse_scenario(
+        {**free.model_dump(exclude_unset=True), "objective": {"wait_usd_per_mw_month": 1e5}}
+    )
+    one, other = (solve.optimize(asked, evaluate(asked, tables)) for asked in (free, dear))
+    assert other.verified, other.notes
+    waits = other.waits.iloc[0]
+    # Dominion says 4 to 7 years, construction takes 2: triangular, so 3.5 years of waiting.
+    assert waits["wait_years"] == pytest.approx((4 + 5.5 + 7) / 3 - 2)
+    crf = 0.08 / (1 - 1.08**-15)
+    by_hand = crf * 1e5 * 12 * waits["wait_years"] * 150
+    assert other.cost_parts["wait"] == pytest.approx(by_hand, rel=1e-6)
+    assert other.objective_usd_per_year - one.objective_usd_per_year == pytest.approx(by_hand, rel=1e-5)
+    assert waits["idle_usd_per_month"] == pytest.approx(other.capex_usd * (1.08 ** (1 / 12) - 1))
+
+
+def test_a_later_connection_for_all_waits_longer_and_unknown_dates_stay_unknown():
+    tables = load_tables()
+    asked = parse_scenario(WAITING)
+    later = parse_scenario({**WAITING, "connection_delay_years": 2})
+    first, second = (evaluate(scenario_, tables).facts for scenario_ in (asked, later))
+    moved = second["wait_years"] - first["wait_years"]
+    known = first["site_id"].isin(["us-san-antonio-tx", "us-ashburn-va"])
+    assert (moved[known] > 0.9).all()
+    assert first.loc[first["site_id"] == "se-lulea", "wait_years"].isna().all()
+    assert second.loc[second["site_id"] == "se-lulea", "wait_years"].isna().all()

@@ -42,7 +42,7 @@ MWH_PER_GWH: Final = 1000.0
 T_PER_KT: Final = 1000.0
 M3_PER_THOUSAND: Final = 1000.0
 M2_PER_THOUSAND: Final = 1000.0
-OPERATING: Final = ("power", "demand_charge", "water", "carbon", "fixed_om")
+OPERATING: Final = ("power", "demand_charge", "water", "carbon", "fixed_om", "wait")
 """Parts of the operating cost that the facts carry, without their suffix."""
 
 DROPPED: Final = ["site_id", "workload", "technology", "rule", "reason"]
@@ -655,7 +655,7 @@ def counts_carbon(scenario: Scenario) -> bool:
     """Whether a limit or an objective reads carbon."""
     limits, kinds = scenario.limits, {scenario.objective.kind, *scenario.objective.then}
     capped = limits.carbon_kg_per_mwh is not None or limits.carbon_t_per_year is not None
-    return capped or "carbon" in kinds or scenario.objective.carbon_price_usd_per_t > 0
+    return capped or "carbon" in kinds or scenario.carbon_price_usd_per_t > 0
 
 
 def _missing(row: Any) -> str:  # noqa: ANN401  (a row of the facts)
@@ -940,6 +940,8 @@ def _slot_arrays(
             firm = fact(f"{part}_firm_usd_per_mw_year", f"{part}_usd_per_mw_year")
             values = np.where(stops > 0, (1.0 - stops) * firm, values)
         grown = rising if part == "power" else np.ones_like(rising)
+        if part == "carbon":
+            grown = grown * _carbon_path(scenario, start, years)
         parts[part] = np.nan_to_num(values)[:, None] / M * grown * tax[site][:, None]
     peak_mw = fact("pue_peak") * np.array([profiles[w].peak_factor for w in work])
     margin = np.nan_to_num(fact("margin_usd_per_mw_year", default=0.0))
@@ -1074,6 +1076,19 @@ def _escalation(
             cache[rate] = np.array(made)
         factor[n] = cache[rate]
     return factor
+
+
+def _carbon_path(scenario: Scenario, start: Ints, years: Ints) -> Floats:
+    """Carbon price of each period over that of the horizon, which the facts hold, (P,)."""
+    whole = scenario.carbon_price_usd_per_t
+    if not scenario.periods or not scenario.objective.carbon_price_by_year or whole <= 0:
+        return np.ones(len(start))
+    return np.array(
+        [
+            scenario.carbon_price_over(int(begin), int(length)) / whole
+            for begin, length in zip(start, years, strict=True)
+        ]
+    )
 
 
 # --- safe drops ---------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dcsite.physics.evaluation import Evaluation
     from dcsite.spec.scenario import Scenario
 
+MONTHS_PER_YEAR = 12.0
 SMALL_MW = 1.0e-8
 """Amounts below this are not shown. [MW]"""
 
@@ -63,6 +64,17 @@ SERVED = (
     "share_ratio",
     "rtt_ms",
     "covered",
+)
+WAITS = (
+    "site_id",
+    "time_to_power_low_years",
+    "time_to_power_years",
+    "time_to_power_high_years",
+    "time_to_power_quality",
+    "wait_years",
+    "wait_usd",
+    "idle_usd_per_month",
+    "capital_usd",
 )
 RUNS = ("period", "site_id", "technology", "kind", "workload", "block", "run_mwh_per_year")
 FUTURE_RUNS = ("future", *RUNS)
@@ -148,6 +160,11 @@ class Plan:
     solution: Solution | None = field(default=None, repr=False, compare=False)
 
     @property
+    def waits(self) -> pd.DataFrame:
+        """When power comes to its sites, and what waiting costs (:func:`waits_of`)."""
+        return waits_of(self)
+
+    @property
     def sites(self) -> list[str]:
         """Sites that carry load in the last period, sorted."""
         frame = self.placements
@@ -156,6 +173,43 @@ class Plan:
         last = frame["period"].iloc[-1] if len(set(frame["period"])) > 1 else None
         shown = frame if last is None else frame[frame["period"] == max(frame["period"])]
         return sorted(set(shown["site_id"]))
+
+
+def waits_of(plan: Plan) -> pd.DataFrame:
+    """When power comes to the sites of a plan and what waiting for it costs, columns :data:`WAITS`.
+
+    The wait is its mean over the spread of the date, beyond construction; a month of it leaves the site's capital
+    idle, priced at the discount rate. Blank where no source states a date; empty where none is known at all.
+    """
+    evaluation = plan.evaluation
+    empty = pd.DataFrame(columns=list(WAITS))
+    if evaluation is None or "wait_years" not in evaluation.facts or plan.placements.empty:
+        return empty
+    used = set(zip(plan.placements["site_id"], plan.placements["workload"], strict=True))
+    facts = evaluation.facts
+    keys = list(zip(facts["site_id"], facts["workload"], strict=True))
+    own = facts[[key in used for key in keys]].sort_values("wait_years", na_position="first", kind="stable")
+    own = own.drop_duplicates("site_id", keep="last").set_index("site_id")
+    if own["wait_years"].isna().all():
+        return empty
+    new = plan.halls[~plan.halls["existing"].astype(bool)] if len(plan.halls) else plan.halls
+    capital = new.groupby("site_id")["cash_usd"].sum() if len(new) else pd.Series(dtype=float)
+    month = (1.0 + plan.scenario.discount_rate) ** (1.0 / MONTHS_PER_YEAR) - 1.0
+    rows = []
+    for site in plan.sites:
+        stands = float(capital.get(site, 0.0))
+        waits = float(own.at[site, "wait_years"])
+        rows.append(
+            {
+                "site_id": site,
+                **{name: own.at[site, name] for name in WAITS[1:5]},
+                "wait_years": waits,
+                "capital_usd": stands,
+                "idle_usd_per_month": stands * month,
+                "wait_usd": stands * month * waits * MONTHS_PER_YEAR,
+            }
+        )
+    return pd.DataFrame(rows, columns=list(WAITS))
 
 
 def frames_of(inputs: Inputs, index: Index, x: Floats, evaluation: Evaluation) -> dict[str, pd.DataFrame]:

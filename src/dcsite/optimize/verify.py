@@ -827,6 +827,24 @@ class _Check:
         grown = sum(r**-i * (1 + rate) ** (ahead + i - 1) for i in years)
         return grown / sum(r**-i for i in years)
 
+    def _carbon_price_ratio(self, period: str) -> float:
+        """Carbon price of a period over the mean of the horizon, both weighted by present value."""
+        path = self.scenario.objective.carbon_price_by_year
+        if not path or not self.scenario.periods:
+            return 1.0
+        r = 1 + self.scenario.discount_rate
+
+        def mean(begin: int, years: int) -> float:
+            prices = [
+                next((path[y] for y in sorted(path, reverse=True) if y <= begin + k), 0.0)
+                for k in range(years)
+            ]
+            weights = [r ** -(k + 1) for k in range(years)]
+            return sum(w * p for w, p in zip(weights, prices, strict=True)) / sum(weights)
+
+        whole = mean(self.starts[self.names[0]], self.scenario.horizon_years)
+        return mean(self.starts[period], self.years[period]) / whole if whole > 0 else 1.0
+
     def _tax(self, site: str) -> tuple[float, float]:
         objective = self.scenario.objective
         if not objective.after_tax:
@@ -852,8 +870,11 @@ class _Check:
                     firm = self.fact(row, f"{part}_firm_usd_per_mw_year", plain)
                     value = (1 - stops) * firm if stops > 0 else plain
                     value *= self._growth_of_price(row, period) if part == "power" else 1.0
+                    value *= self._carbon_price_ratio(period) if part == "carbon" else 1.0
                     add(part, scale * np.nan_to_num(value))
                 add("fixed_om", scale * self.fact(row, "fixed_om_usd_per_mw_year"))
+                if self.scenario.objective.wait_usd_per_mw_month > 0 and not self.scenario.periods:
+                    add("wait", scale * self.fact(row, "wait_usd_per_mw_year", 0.0))
                 if stops > 0 and self._coupled(row):
                     worth = float(self.profiles[row.workload].break_even_usd_per_mwh or 0.0)
                     for mwh, block in self._run_rows(row):

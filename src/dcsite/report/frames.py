@@ -285,6 +285,7 @@ _SUFFIX_DIGITS = (
     ("_gw", 1),
     ("_years", 1),
     ("_usd_per_w", 1),
+    ("_usd_per_month", 0),
 )
 _SHORT = {
     "site_id": "Site",
@@ -338,6 +339,12 @@ _SHORT = {
     "water_stress_ratio": "Water stress",
     "curve": "Price duration curve",
     "time_to_power_years": "Time to power",
+    "time_to_power_low_years": "Earliest",
+    "time_to_power_high_years": "Latest",
+    "time_to_power_quality": "Quality",
+    "wait_years": "Wait",
+    "idle_usd_per_month": "Month idle",
+    "wait_usd": "Wait idle",
 }
 _FLAGS = ("subsidized", "admissible")
 MILLION: Final = 1.0e6
@@ -716,6 +723,7 @@ def cost_parts_table(plan: Any) -> Table:  # noqa: ANN401
 _PLAN_FRAMES = (
     ("robustness", "robustness", "Price of robustness: this plan and the best one for the listed facts"),
     ("futures", "futures", "Cost in each future"),
+    ("waits", "waits", "When power comes, and what waiting for it costs in idle capital"),
     ("halls", "halls", "Halls"),
     ("open_halls", "halls", "Halls"),
     ("served", "served", "Demand served"),

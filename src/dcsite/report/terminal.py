@@ -338,7 +338,7 @@ def plan_text(plan: Any, *, sites: pd.DataFrame | None = None, width: int = WIDT
                 lines += ["\n", "Binding limits\n", table_text(shown, width)]
             words = f"{slack} further limit{'' if slack == 1 else 's'} with slack." if slack else ""
             lines.append(words and paragraph(words, width))
-        elif table.name in ("limits", "shadow_prices", "robustness", "futures") and not table.empty:
+        elif table.name in ("limits", "shadow_prices", "robustness", "futures", "waits") and not table.empty:
             lines += ["\n", f"{table.title}\n", table_text(table, width)]
     return "".join(lines)
 

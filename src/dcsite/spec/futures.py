@@ -41,6 +41,7 @@ class Future(Model):
     )
     carbon_price_usd_per_t: NonNegative | None = None
     subsidy_removed: bool | None = None
+    connection_delay_years: NonNegative | None = None
     escalation: Literal["none", "5y", "10y"] | None = None
 
 
@@ -127,7 +128,7 @@ def under(scenario: Scenario, future: Future) -> Scenario:
     plain = as_listed(scenario)
     changes = {
         name: getattr(future, name)
-        for name in ("price_year", "price_case", "subsidy_removed", "escalation")
+        for name in ("price_year", "price_case", "subsidy_removed", "connection_delay_years", "escalation")
         if getattr(future, name) is not None
     }
     objective = plain.objective

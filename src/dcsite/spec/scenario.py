@@ -160,7 +160,17 @@ class Objective(Model):
     )
     then: tuple[Literal["cost", "carbon", "water", "latency"], ...] = ()
     carbon_price_usd_per_t: NonNegative = 0.0
+    carbon_price_by_year: dict[int, NonNegative] = Field(
+        default_factory=dict,
+        description="path of the carbon price instead: nominal price from each year on; before the first: 0 [USD/t]",
+    )
     latency_worth: bool = Field(False, description="add the worth of latency to the cost")
+    wait_usd_per_mw_month: NonNegative = Field(
+        0.0,
+        description="what a month without power costs per MW of IT power, counted from the end of construction and "
+        "over the spread of each connection's date (dcsite money gives one); with periods the date itself counts "
+        "[USD/MW-month]",
+    )
     after_tax: bool = Field(
         False, description="cost after corporate tax: operation x (1 - tax), capital less its depreciation"
     )
@@ -194,6 +204,9 @@ class Objective(Model):
             "carbon_prices_usd_per_t": self.carbon_prices_usd_per_t,
             "price_cases": self.price_cases,
         }
+        if self.carbon_price_by_year and self.carbon_price_usd_per_t > 0:
+            message = "give either carbon_price_usd_per_t or carbon_price_by_year"
+            raise ValueError(message)
         check_futures(self.scenarios)
         for key, values in axes.items():
             if values and self.scenarios:
@@ -360,6 +373,9 @@ class Scenario(Model):
         None,
         description="market year that prices follow as far as contracts pass it through; none: as listed",
     )
+    connection_delay_years: NonNegative = Field(
+        0.0, description="every known connection comes so much later than its source says [years]"
+    )
     price_case: Literal["listed", "low", "high"] = Field(
         "listed", description="low or high end of each price row, where it has one"
     )
@@ -394,6 +410,25 @@ class Scenario(Model):
     profiles: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="own profiles: [profiles.NAME] with base = a built-in one"
     )
+
+    def carbon_price_over(self, start: int, years: int) -> float:
+        """Carbon price of some years as one number: its mean, weighted by present value at year ends. [USD/t]"""
+        path = self.objective.carbon_price_by_year
+        if not path:
+            return self.objective.carbon_price_usd_per_t
+        total = weights = 0.0
+        for number in range(years):
+            past = [year for year in path if year <= start + number]
+            weight = (1.0 + self.discount_rate) ** -(number + 1)
+            total += weight * (path[max(past)] if past else 0.0)
+            weights += weight
+        return total / weights
+
+    @property
+    def carbon_price_usd_per_t(self) -> float:
+        """Carbon price over the horizon, from the first period or the year of the study on. [USD/t]"""
+        start = self.periods[0].start if self.periods else self.as_of_year
+        return self.carbon_price_over(start, self.horizon_years)
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:

@@ -15,8 +15,14 @@ import pandas as pd
 from dcsite.data import policy
 from dcsite.data.scenario_file import load_profiles
 from dcsite.errors import Problem, ScenarioError
-from dcsite.physics.cost import COST_PARTS, annual_cost_parts, levelized_cost_usd_per_it_mwh
+from dcsite.physics.cost import (
+    COST_PARTS,
+    annual_cost_parts,
+    capital_recovery_factor,
+    levelized_cost_usd_per_it_mwh,
+)
 from dcsite.physics.evaluation import Assumption, Evaluation
+from dcsite.physics.finance import MONTHS_PER_YEAR, expected_wait_years
 from dcsite.physics.supply import scarcity_factor, supply_difficulty
 from dcsite.spec.futures import cases_of
 from dcsite.study import exclusions
@@ -235,6 +241,7 @@ def _facts(
     facts["carbon_sd_kg_per_mwh"] = facts["carbon_sd_g_per_kwh"] * facts["pue"]
     _interruptible(scenario, tables, sites, workload, profile, power, facts, of_site)
     _money(scenario, profile, sites, facts, of_site)
+    _wait(scenario, facts)
     for column in ("hazard_index", "policy_index", "generation_nearby_gw"):
         facts[column] = of_site(sites, column)
     facts["hazard_sd_index"] = HAZARD_SD_INDEX
@@ -357,7 +364,7 @@ def _money(
         water_usd_per_m3=of_site(frame, "water_usd_per_m3"),
         scarcity_factor=facts["water_scarcity_ratio"].to_numpy(dtype=np.float64),
         carbon_g_per_kwh=facts["carbon_g_per_kwh"].to_numpy(dtype=np.float64),
-        carbon_price_usd_per_t=scenario.objective.carbon_price_usd_per_t,
+        carbon_price_usd_per_t=scenario.carbon_price_usd_per_t,
         capex_usd_per_mw=facts["capex_usd_per_mw"].to_numpy(dtype=np.float64),
         fixed_om_ratio=profile.fixed_om_ratio,
         load_factor=profile.load_factor,
@@ -389,6 +396,21 @@ def _money(
     facts["levelized_usd_per_it_mwh"] = np.divide(
         levelized, run, out=np.full_like(levelized, np.nan), where=run > 0
     )
+
+
+def _wait(scenario: Scenario, facts: pd.DataFrame) -> None:
+    """Expected wait for power beyond construction, and its price as an annuity; no wait where no date is known."""
+    ready = float(len(scenario.money.build_schedule) - 1)
+    ends = facts[["time_to_power_low_years", "time_to_power_years", "time_to_power_high_years"]]
+    dates = ends.to_numpy(dtype=np.float64)
+    facts["wait_years"] = [
+        expected_wait_years(low, middle, high, ready) if np.isfinite([low, middle, high]).all() else np.nan
+        for low, middle, high in dates
+    ]
+    price = 0.0 if scenario.periods else scenario.objective.wait_usd_per_mw_month * MONTHS_PER_YEAR
+    crf = capital_recovery_factor(scenario.discount_rate, scenario.horizon_years)
+    waits = np.nan_to_num(facts["wait_years"].to_numpy(dtype=np.float64))
+    facts["wait_usd_per_mw_year"] = waits * price * crf
 
 
 def _bought_water(facts: pd.DataFrame) -> NDArray[np.float64]:

@@ -291,7 +291,13 @@ def _terms(case: _Case) -> tuple[Terms, list[str]]:
             life_years=scenario.horizon_years,
             capex_schedule=asked.build_schedule,
             escalation_ratio={
-                part: growth if part in POWER_PARTS else asked.inflation_ratio for part in PARTS
+                part: growth
+                if part in POWER_PARTS
+                # A path of the carbon price is nominal; the facts hold its mean over the horizon.
+                else 0.0
+                if part == "carbon" and scenario.objective.carbon_price_by_year
+                else asked.inflation_ratio
+                for part in PARTS
             },
             revenue_usd_per_year=revenue,
             revenue_growth_ratio=asked.revenue_growth_ratio,

@@ -269,6 +269,7 @@ def _connection(tables: Tables, sites: pd.DataFrame, scenario: Scenario, workloa
     found = prices.connection(tables, sites, it_mw=rated_mw(workload))
     low, high = found["years_low"].astype(np.float64), found["years_high"].astype(np.float64)
     low, high = low.fillna(high), high.fillna(low)
+    low, high = low + scenario.connection_delay_years, high + scenario.connection_delay_years
     facts = pd.DataFrame(
         {
             "time_to_power_years": (low + high) / 2.0,
@@ -494,7 +495,7 @@ def hourly_costs(
         by_hour.price_usd_per_mwh,
         hourly.pue,
         carbon_g_per_kwh=power["carbon_g_per_kwh"].to_numpy(dtype=np.float64)[:, None],
-        carbon_price_usd_per_t=scenario.objective.carbon_price_usd_per_t,
+        carbon_price_usd_per_t=scenario.carbon_price_usd_per_t,
         water_l_per_kwh=hourly.water_l_per_kwh,
         water_usd_per_m3=np.asarray(water_usd_per_m3, dtype=np.float64)[:, None],
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from dcsite.data.tables import Tables
     from dcsite.spec.scenario import Scenario
+
+
+CARBON_PATH: dict[int, float] = {0: 25.0, 5: 50.0, 10: 100.0}
+"""Years ahead to carbon price of the named path. [USD/t] (a choice)"""
 
 
 @dataclass(frozen=True)
@@ -200,8 +204,26 @@ def subsidy_removed(scenario: Scenario) -> Scenario:
 
 def carbon_price(scenario: Scenario, usd_per_t: float) -> Scenario:
     """A price on carbon, on top of what tariffs hold."""
-    objective = scenario.objective.model_copy(update={"carbon_price_usd_per_t": usd_per_t})
+    changes = {"carbon_price_usd_per_t": usd_per_t, "carbon_price_by_year": {}}
+    objective = scenario.objective.model_copy(update=changes)
     return scenario.model_copy(update={"objective": objective})
+
+
+def carbon_path(scenario: Scenario) -> Scenario:
+    """A carbon price that rises: 25 USD/t now, 50 in five years, 100 in ten."""
+    path = {scenario.as_of_year + ahead: price for ahead, price in CARBON_PATH.items()}
+    changes = {"carbon_price_usd_per_t": 0.0, "carbon_price_by_year": path}
+    return scenario.model_copy(update={"objective": scenario.objective.model_copy(update=changes)})
+
+
+def connection_delay(scenario: Scenario, years: float) -> Scenario:
+    """Every connection comes later than the sources say."""
+    return scenario.model_copy(update={"connection_delay_years": scenario.connection_delay_years + years})
+
+
+def incentives(scenario: Scenario, state: Literal["off", "on"]) -> Scenario:
+    """Sales-tax programs counted where their terms are met, or not."""
+    return scenario.model_copy(update={"money": scenario.money.model_copy(update={"incentives": state})})
 
 
 def no_escalation(scenario: Scenario) -> Scenario:
@@ -220,6 +242,10 @@ PRICE_SCENARIOS: dict[str, Callable[[Scenario], Scenario]] = {
     "crisis-2022": crisis_2022,
     "subsidy-removed": subsidy_removed,
     **{f"carbon-{usd}": partial(carbon_price, usd_per_t=float(usd)) for usd in (0, 50, 100)},
+    "carbon-path": carbon_path,
+    "connection-delay": partial(connection_delay, years=2.0),
+    "incentives-off": partial(incentives, state="off"),
+    "incentives-on": partial(incentives, state="on"),
     "no-escalation": no_escalation,
     "row-low": partial(row_end, end="low"),
     "row-high": partial(row_end, end="high"),

@@ -566,7 +566,7 @@ def _plan_section(report: Report, tables: Mapping[str, Table]) -> str:
     parts += [
         f"<h3>{_text(_limit_title(table))}</h3>{table_html(_binding_first(table))}"
         for table in plan_tables(plan, sites)
-        if table.name in ("robustness", "futures", "limits", "shadow_prices") and not table.empty
+        if table.name in ("robustness", "futures", "waits", "limits", "shadow_prices") and not table.empty
     ]
     parts += [
         f"<h3>{_text(table.title)}</h3>{table_html(table)}"
