@@ -233,7 +233,7 @@ def alternatives(
         others.keep_away(others.set_of(plan.solution.x))
         others.model.set_caps({"cost": plan.objective_usd_per_year / M * (1.0 + within)})
         while len(found) < count:
-            step = _next(others, distance, found)
+            step = _next(others, distance)
             if isinstance(step, Alternative):
                 found.append(step)
                 say(f"alternative {len(found)}: {step.plan.objective_usd_per_year / M:,.2f} M USD/year")
@@ -267,25 +267,45 @@ def alternatives(
     )
 
 
-def _next(others: _Others, distance: int | None, found: list[Alternative]) -> Alternative | bool:
+def _farthest(others: _Others) -> tuple[int, Floats | None, bool]:
+    """Largest distance at which a portfolio within the tolerance exists, one there, and whether that is proved.
+
+    The least cost at a distance rises with it, so halving finds the largest; each question is one of cost, which
+    the relaxation bounds well, and ends with the first plan under the cap.
+    """
+    model = others.model
+    vector = np.zeros(len(model.problem.columns))
+    vector[others.apart] = -1.0
+    model.set_bounds(others.apart, 1.0, float(len(others.used)))
+    bound = -model.floor(vector, others.budget())
+    low, found, proved = 0, None, True
+    # Apart is whole: a bound on it counts from the next whole number down.
+    high = len(others.used) if bound == math.inf else math.floor(max(0.0, bound) + 1e-6)
+    while low < high:
+        middle = (low + high + 1) // 2
+        model.set_bounds(others.apart, float(middle), float(len(others.used)))
+        answer = model.ask(model.vector["cost"], gap=1.0, budget=others.budget())
+        if answer.x is not None:
+            found = answer.x
+            low = max(middle, others.distance(others.set_of(found)))
+            others.say(f"a portfolio {low} sites apart fits")
+        else:
+            proved = proved and answer.proved_empty
+            high = middle - 1
+    return low, found, proved
+
+
+def _next(others: _Others, distance: int | None) -> Alternative | bool:
     """The next portfolio; True if it is proved that there is none, False if a limit stopped the search."""
     model, gap = others.model, others.scenario.solver.gap
-    farthest = True
+    farthest, least = True, distance or 1
     starts: list[Floats] = []
-    least = distance or 1
-    model.set_bounds(others.apart, float(least), float(len(others.used)))
     if distance is None:
-        vector = np.zeros(len(model.problem.columns))
-        vector[others.apart] = -1.0
-        answer = model.ask(vector, gap=0.0, budget=others.budget())
-        if answer.x is None:
-            return answer.proved_empty
-        starts.append(answer.x)
-        # Apart is whole: a bound on it counts from the next whole number down.
-        most = math.floor(-answer.bound + 1e-6) if math.isfinite(answer.bound) else math.inf
-        least = round(float(answer.x[others.apart]))
-        farthest = least >= most
-        model.set_bounds(others.apart, float(least), float(len(others.used)))
+        least, start, farthest = _farthest(others)
+        if start is None:
+            return farthest
+        starts.append(start)
+    model.set_bounds(others.apart, float(least), float(len(others.used)))
     answer = model.ask(model.vector["cost"], gap=gap, budget=others.budget(), starts=starts, seek=not starts)
     if answer.x is None:
         return answer.proved_empty and farthest

@@ -213,8 +213,10 @@ class Reuse:
         return outcome
 
     def floor(self, cost: Floats, budget: solve.Budget) -> float:
-        """Bound of the linear relaxation on an objective, under the caps as they stand."""
+        """Bound of the linear relaxation on an objective, under the caps as they stand; infinite if none fits."""
         outcome = self._relaxation(self.padded(cost), budget)
+        if outcome.status == "infeasible":
+            return math.inf
         return outcome.objective if outcome.status == "optimal" else -math.inf
 
     def ask(
