@@ -133,7 +133,8 @@ def under(scenario: Scenario, future: Future) -> Scenario:
     }
     objective = plain.objective
     if future.carbon_price_usd_per_t is not None:
-        objective = objective.model_copy(update={"carbon_price_usd_per_t": future.carbon_price_usd_per_t})
+        changed = {"carbon_price_usd_per_t": future.carbon_price_usd_per_t, "carbon_price_by_year": {}}
+        objective = objective.model_copy(update=changed)
     loads = plain.workloads
     if future.price_year is not None or future.pass_through is not None:
         share = objective.pass_through if future.pass_through is None else future.pass_through
