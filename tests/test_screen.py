@@ -95,6 +95,28 @@ def test_cooling_between_nodes_is_that_of_the_place(tables, whole):
     assert np.quantile(error, 0.95) < 0.004
 
 
+@pytest.mark.parametrize("profile", ["cloud", "crypto", "ai-training-liquid"])
+def test_nodes_come_from_the_shipped_grid_where_it_is_the_model_and_from_the_model_elsewhere(
+    tables, profile, monkeypatch
+):
+    monkeypatch.setenv("DCSITE_CACHE", "")
+    nodes = screening.build_state(tables, quick_scenario(profiles=[profile]), "data").nodes[0]
+    lat, lon = np.array([47.0, -23.5, 64.0]), np.array([-120.0, -47.0, -21.0])
+    direct = nodes._direct(lat, lon)
+    assert nodes._grid_serves()
+    assert np.abs(nodes._from_grid(lat, lon) - direct).max() < 1e-3
+    warm = nodes.profile.model_copy(update={"supply_c": 22.0 if profile != "crypto" else 30.0})
+    other = layers.CoolingNodes(
+        tables,
+        replace(
+            screening.build_state(tables, quick_scenario(profiles=[profile]), "data").layers[0], profile=warm
+        ),
+        "data",
+    )
+    moved = np.abs(other._direct(lat, lon) - direct).max() > 1e-3
+    assert other._grid_serves() is not moved
+
+
 def test_reach_between_nodes_is_that_of_the_cell(tables, scenario):
     state = screening.build_state(tables, scenario, identity(None)["data"])
     random = np.random.default_rng(2)

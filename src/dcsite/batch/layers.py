@@ -30,6 +30,7 @@ from dcsite.scoring.criteria import with_anchors
 from dcsite.scoring.weights import given_weights, scenario_weights
 from dcsite.study import exclusions
 from dcsite.study.cooling import REFERENCE_MW, cooling_facts, hourly_pue, technology_rows
+from dcsite.study.cooling_grid import land_figures
 from dcsite.study.markets import market_of, user_network
 from dcsite.study.power import interruptible_facts, power_facts
 
@@ -58,7 +59,11 @@ DIRECT_SPACING_DEG = 0.2
 
 WATER_REACH_KM = 50.0
 KINDS = ("river", "lake", "sea", "none", "")
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
+GRID_PROBES = 24
+GRID_TOLERANCE = 1.0e-3
+"""Difference of PUE, of L/kWh and of overhead up to which the shipped land grid stands for the model at a node."""
+
 
 PLACE_NUMBERS = (
     "lat", "lon", "water_stress_ratio", "hazard_index", "policy_index", "capex_usd_per_w", "generation_nearby_gw",
@@ -445,6 +450,7 @@ class CoolingNodes:
         self._values = np.full(shape, np.nan, dtype=np.float32)
         self._known = np.zeros((-(-NODE_ROWS // BLOCK_NODES), NODE_COLUMNS // BLOCK_NODES), dtype=bool)
         self._needed = _near_land(tables)
+        self._serves: bool | None = None
 
     def at(self, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float32]:
         """Figures of cells within 60 S to 75 N, shape (N, technologies, 3)."""
@@ -490,11 +496,53 @@ class CoolingNodes:
         if not needed.any():
             return values
         lat, lon = SOUTH + row[needed] * STEP_DEG, -180.0 + column[needed] * STEP_DEG
+        found = np.full((len(lat), len(self.technologies), len(self.PARTS)), np.nan)
+        if self._grid_serves():
+            found = self._from_grid(lat, lon)
+        missing = np.isnan(found).any(axis=(1, 2))
+        if missing.any():
+            found[missing] = self._direct(lat[missing], lon[missing])
+        values[needed] = found
+        return values
+
+    def _direct(self, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Figures from the model itself, shape (N, technologies, parts)."""
         sites = pd.DataFrame({"site_id": [f"n{k}" for k in range(len(lat))], "lat": lat, "lon": lon})
         facts = _lean(self.tables, lambda lean: cooling_facts(lean, sites, self.profile, self.technologies))
-        stack = facts[list(self.PARTS)].to_numpy(dtype=np.float32)
-        values[needed] = stack.reshape(len(lat), len(self.technologies), len(self.PARTS))
-        return values
+        stack = facts[list(self.PARTS)].to_numpy(dtype=np.float64)
+        return stack.reshape(len(lat), len(self.technologies), len(self.PARTS))
+
+    def _from_grid(self, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Figures from the shipped land grid, whose nodes these are; NaN off it."""
+        found = land_figures(
+            self.tables,
+            lat,
+            lon,
+            self.technologies,
+            facility_class=self.profile.facility_class,
+            liquid_share=self.profile.liquid_share,
+        )
+        overhead = found.pue - 1.0 + found.derate
+        return np.stack([found.pue, found.consumption, overhead], axis=2)
+
+    def _grid_serves(self) -> bool:
+        """Whether the land grid stands for this profile: it agrees with the model on nodes all over the world."""
+        if self._serves is None:
+            rows, columns = np.nonzero(self._needed)
+            some = np.linspace(0, len(rows) - 1, GRID_PROBES).astype(np.int64)
+            lat, lon = SOUTH + rows[some] * STEP_DEG, -180.0 + columns[some] * STEP_DEG
+            try:
+                grid = self._from_grid(lat, lon)
+            except DcsiteError:
+                grid = np.full((len(some), len(self.technologies), len(self.PARTS)), np.nan)
+            known = ~np.isnan(grid).any(axis=(1, 2))
+            off = (
+                np.abs(grid[known] - self._direct(lat[known], lon[known]))
+                if known.any()
+                else np.ones((1, 1, 1))
+            )
+            self._serves = bool((off <= GRID_TOLERANCE).all())
+        return self._serves
 
 
 def _near_land(tables: Tables) -> NDArray[np.bool_]:

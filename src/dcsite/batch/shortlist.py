@@ -59,7 +59,7 @@ ADDED = 30
 ADDED_APART_KM = 100.0
 """Cells that the relaxation asks for, per round, and how far apart."""
 
-BATCH = 400
+BATCH = 700
 NO_GAIN = 1.0e-6
 """Relative gain of all left-out cells together that counts as none."""
 
