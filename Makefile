@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 help:
 	@echo "make demo    create $(VENV), install dcsite, run the sample scenario, name its report"
 	@echo "make test    lint, types, import contracts, tests, notebooks (what CI runs)"
-	@echo "make bench   benchmarks: ratios within one run"
+	@echo "make bench   benchmarks, ratios within one run: writes docs/benchmarks.md"
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -54,8 +54,7 @@ site: $(VENV)/.test
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.test
-	$(BIN)/python benchmarks/cooling.py
-	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python scripts/benchmarks.py
 
 clean:
 	rm -rf runs dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -74,12 +74,26 @@ def _register() -> None:
 _register()
 
 
+def _keep_passwords() -> None:
+    """Take the passwords of database addresses out of the arguments, so that no part of the program sees one."""
+    if any("postgres" in word.lower() for word in sys.argv[1:]):
+        from dcsite.spec.address import keep_password
+
+        sys.argv[1:] = [keep_password(word) for word in sys.argv[1:]]
+
+
+def _told(error: Exception) -> str:
+    """What an error says, without passwords."""
+    from dcsite.spec.address import without_password
+
+    return without_password(str(error))
+
+
 def main() -> None:
     """Run the program; the only place that prints an error and picks an exit code."""
     from dcsite.errors import DcsiteError
-    from dcsite.spec.address import keep_password, without_password
 
-    sys.argv[1:] = [keep_password(text) for text in sys.argv[1:]]  # no part of the program sees one
+    _keep_passwords()
     try:
         try:
             app(prog_name="dcsite")
@@ -87,7 +101,7 @@ def main() -> None:
             sys.stdout.flush()
     except DcsiteError as error:
         sys.stdout.flush()
-        print(f"error: {without_password(str(error))}", file=sys.stderr)  # noqa: T201
+        print(f"error: {_told(error)}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of a pipe (head, less) has gone: that is not an error of ours.
@@ -107,7 +121,7 @@ def main() -> None:
         if os.environ.get("DCSITE_DEBUG"):
             raise
         print(  # noqa: T201
-            f"error: unexpected {type(error).__name__}: {without_password(str(error))}\n"
+            f"error: unexpected {type(error).__name__}: {_told(error)}\n"
             "  hint: this is a fault of dcsite; DCSITE_DEBUG=1 shows the traceback for a report",
             file=sys.stderr,
         )
