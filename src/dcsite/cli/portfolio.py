@@ -135,7 +135,7 @@ def optimize(
     """
     from dcsite.cli.files import scenario_path
     from dcsite.data.scenario_file import load_scenario
-    from dcsite.errors import UsageError
+    from dcsite.errors import InfeasibleError, UsageError
     from dcsite.report.export import write_to_database
     from dcsite.spec.address import is_address
     from dcsite.study import portfolio
@@ -153,7 +153,10 @@ def optimize(
     refuse_run(out, force=force)
     tables, evaluation = facts_of(asked, data_dir)
     with Progress("optimize") as told:
-        plan = portfolio.optimize(asked, evaluation, backend=backend, progress=told.step)
+        try:
+            plan = portfolio.optimize(asked, evaluation, backend=backend, progress=told.step)
+        except InfeasibleError as error:
+            raise portfolio.with_reasons(error, asked, evaluation, progress=told.step) from error
     if ties is not None and plan.solution is not None:
         from dcsite.study.front import with_ties
 
@@ -336,14 +339,15 @@ def diagnose(
     lines = [str(problem) for problem in found.arithmetic]
     if found.feasible:
         lines.append("a plan exists: no limit stands in the way")
-    if not found.repair.empty:
-        lines.append("the repair was " + ("checked by solving with it" if found.checked else "not checked"))
     conflict = pd.DataFrame({"limit": list(found.conflict)})
-    repair_title = "A repair" if found.notes else "Cheapest repair"
+    several = len(set(found.repair["option"])) > 1
+    repair_title = "Repairs, the smallest first (each option alone is enough)" if several else "Repair"
     title = "Limits that clash" + (" (each is needed for it)" if found.minimal else " (not proven minimal)")
     tables = [
         frame_table(conflict, "conflict", title),
-        frame_table(found.repair, "repair", repair_title),
+        frame_table(
+            found.repair, "repair", repair_title, hidden=("limit", "label", "unit", "now", "needed", "change")
+        ),
         frame_table(found.coverage, "coverage", "Coverage that the best sites reach"),
     ]
     show_tables(tables, [*lines, *found.notes], output_format)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dcsite.errors import InfeasibleError, Problem
 from dcsite.optimize import model, risk, solve
 from dcsite.optimize.diagnose import diagnose
 from dcsite.optimize.explain import why, why_not
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from dcsite.spec.scenario import Scenario
     from dcsite.study.runs import Run
 
-__all__ = ["diagnose", "optimize", "restore", "verify", "why", "why_not", "with_solver"]
+__all__ = ["diagnose", "optimize", "restore", "verify", "why", "why_not", "with_reasons", "with_solver"]
 
 
 def with_solver(scenario: Scenario, **changes: Any) -> Scenario:  # noqa: ANN401  (values of [solver])
@@ -75,6 +76,36 @@ def optimize(
     """
     asked = with_solver(scenario, **solver)
     return solve.optimize(asked, evaluation, backend=backend, start=start, progress=progress)
+
+
+def with_reasons(
+    error: InfeasibleError,
+    scenario: Scenario,
+    evaluation: Evaluation,
+    *,
+    time_limit_s: float = 30.0,
+    progress: Callable[[str], None] | None = None,
+) -> InfeasibleError:
+    """The error with the limits that clash and what would make a plan possible, found in a bounded time.
+
+    Parameters
+    ----------
+    error
+        What :func:`optimize` raised.
+    time_limit_s
+        Processor seconds for the search.
+    """
+    found = diagnose(scenario, evaluation, time_limit_s=time_limit_s, progress=progress)
+    problems = list(error.problems)
+    if found.conflict:
+        how = "each is needed for it" if found.minimal else "not proven minimal"
+        problems.append(Problem("these limits clash", f"{', '.join(found.conflict)} ({how})"))
+    hints = []
+    for _, rows in found.repair.groupby("option"):
+        words = " and ".join(rows["words"])
+        hints.append(words if rows["checked"].all() else f"{words} (not checked)")
+    hint = f"a plan exists with {'; or with '.join(hints)}" if hints else error.hint
+    return InfeasibleError(error.message, tuple(problems), hint)
 
 
 def restore(run: Run, evaluation: Evaluation) -> Plan:

@@ -24,6 +24,7 @@ def _shares(inputs: Inputs, index: Index, count: int, family: str) -> Block | No
         (entry, getattr(entry, "max_share" if family == "share_max" else "min_share"))
         for entry in inputs.scenario.limits.share
     ]
+    position = np.array([i for i, (_, value) in enumerate(wanted) if value is not None], dtype=np.int64)
     wanted = [(entry, value) for entry, value in wanted if value is not None]
     if not wanted:
         return None
@@ -43,7 +44,7 @@ def _shares(inputs: Inputs, index: Index, count: int, family: str) -> Block | No
         family,
         -INF if high else 0.0,
         0.0 if high else INF,
-        {"share": i, "period": p},
+        {"share": position[i], "period": p},
         unit="MW",
         repair=REPAIR[family],
         group=("share",),
