@@ -196,6 +196,7 @@ PORTFOLIO_KEYS = (
     "sites.default_grid_mw",
     "sites.opening_usd",
     "objective.carbon_price_usd_per_t",
+    "connection_delay_years",
 )
 """Keys of the scenario with a range that the cost of a portfolio depends on."""
 
