@@ -256,7 +256,9 @@ risk filter and export rules are off, so that only the score is judged; places w
 
 **What it can show.** The catalog's tags say where loads stand, not where they should; operators built for reasons
 that no table here holds (land at hand, taxes, interconnection, history), and the catalog lists known places, not a
-random sample. The weights were not fitted to the tags.
+random sample. The weights were not fitted to the tags. US counties by their number of facilities are not compared:
+the tables hold no counts of facilities whose license would allow it, so the tagged places stand for them below, against
+towns of like population.
 """
 
 
