@@ -148,6 +148,7 @@ def _show(found: "Sweep", output_format: Format, top: int) -> None:
     """Print the tables of a sweep."""
     import pandas as pd
 
+    from dcsite.batch.sweep import run_name
     from dcsite.report.frames import frame_table
     from dcsite.report.terminal import heading, table_text
 
@@ -191,7 +192,13 @@ def _show(found: "Sweep", output_format: Format, top: int) -> None:
             for name in ("plan_status", "plan_objective_usd_per_year", "plan_sites")
             if name in found.runs
         ]
-        parts.append((f"Runs{_first(found.runs, top)}", found.runs[columns]))
+        shown = found.runs[columns].assign(
+            **{
+                axis: [run_name({axis: value}).partition("=")[2] for value in found.runs[axis]]
+                for axis in found.axes
+            }
+        )
+        parts.append((f"Runs{_first(found.runs, top)}", shown))
     for workload, part in found.movers.groupby("workload", sort=False):
         title = f"Who moves, {workload}{_first(part, top)}; no rank: beyond the first {found.kept}"
         parts.append((title, part.drop(columns=["workload", "runs_count"])))
