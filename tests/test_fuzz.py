@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz_readers.py"
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="the extra fuzz is not installed")
 @pytest.mark.parametrize("target", ["scenario", "sites", "cells", "geojson", "text"])
 def test_no_input_of_a_bounded_fuzzing_run_ends_in_a_traceback(target, tmp_path):
-    options = ("-runs=600", "-max_total_time=60", "-max_len=500", "-len_control=0", "-seed=7")
+    options = ("-runs=300", "-max_total_time=60", "-max_len=500", "-len_control=0", "-seed=7")
     done = subprocess.run(
         [sys.executable, str(SCRIPT), target, *options, f"-artifact_prefix={tmp_path}/"],
         check=False,

@@ -88,14 +88,16 @@ def bound_over_all(whole: Evaluation, kept: list[str], batch: int) -> float:
     return bound_of(prices, total)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("question", "seed"), [(name, 1 + number % 2) for number, name in enumerate(QUESTIONS)]
+)
 def test_the_bound_is_never_above_the_best_plan_over_all_candidates(question, seed):
     whole = world(
-        {**QUESTIONS[question], "solver": {"gap": 1e-6, "time_limit_s": 20}}, seed=seed, sites=9, points=4
+        {**QUESTIONS[question], "solver": {"gap": 1e-5, "time_limit_s": 10}}, seed=seed, sites=8, points=4
     )
     best = best_cost(whole)
-    kept = sorted(np.random.default_rng(seed).permutation(whole.sites.index)[:6].tolist())
+    kept = sorted(np.random.default_rng(seed).permutation(whole.sites.index)[:5].tolist())
     one, three = (bound_over_all(whole, kept, batch) for batch in (1, 3))
     assert one <= best * (1 + 1e-6) + 1e-9
     assert one == pytest.approx(three, rel=1e-6, abs=1e-9)
