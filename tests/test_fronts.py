@@ -273,6 +273,10 @@ def test_every_pair_of_goals_gives_a_front_for_every_format(tmp_path):
         assert front.proven, (x, y, front.notes, front.table["gap"].tolist())
         document = json_document(front_report(front))
         assert len(document["tables"]["pareto"]["rows"]) == len(front.points)
+        placed = document["tables"]["pareto_plans"]["rows"]
+        for number, point in enumerate(front.points, start=1):
+            own = sum(row["it_mw"] for row in placed if row["point"] == number)
+            assert own == pytest.approx(point.plan.it_mw)
     for suffix in ("html", "csv", "json", "md", "svg", "xlsx"):
         (path,) = write_report(front, tmp_path / f"front.{suffix}")
         assert path.stat().st_size > 100

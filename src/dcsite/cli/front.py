@@ -119,7 +119,7 @@ def pareto(
         made = fronts.page_of(found, asked, tables, evaluation) if whole else found
         for written in write_report(made, path, evaluation=evaluation if whole else None, force=force):
             say(f"wrote {written}")
-    emit_result(found, text_of(report.tables, report.notes), output_format, None, title=asked.title)
+    emit_result(found, text_of(report.tables[:1], report.notes), output_format, None, title=asked.title)
     if not found.proven:
         _unproven("the front", [number + 1 for number, point in enumerate(found.points) if not point.proven])
 

@@ -10,6 +10,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
+
 from dcsite.report.figures import LIGHT, pareto_svg
 from dcsite.report.frames import MILLION, Column, Report, Table, frame_table
 
@@ -73,6 +75,29 @@ def front_table(front: Front) -> Table:
         hidden=("per_unit", "it_mw", "cap"),
         note=f"Bound: no plan with as little {front.capped} has less {front.minimized}.",
     )
+
+
+PLAN_COLUMNS: Final = (
+    "period",
+    "site_id",
+    "technology",
+    "workload",
+    "it_mw",
+    "spare_mw",
+    "cost_usd_per_year",
+)
+
+
+def front_plans_table(front: Front) -> Table:
+    """Where which load goes in every point."""
+    frames = [
+        point.plan.placements[list(PLAN_COLUMNS)].assign(point=number + 1)
+        for number, point in enumerate(front.points)
+    ]
+    frame = pd.concat(frames, ignore_index=True)[["point", *PLAN_COLUMNS]]
+    hidden = ["spare_mw"] if not frame["spare_mw"].any() else []
+    hidden += ["period"] if len(set(frame["period"])) <= 1 else []
+    return frame_table(frame, "pareto_plans", "Plans of the points", hidden=tuple(hidden))
 
 
 def front_sentences(front: Front) -> list[str]:
@@ -146,10 +171,10 @@ def front_svg(front: Front, colors: Mapping[str, str] = LIGHT) -> str:
 
 
 def front_report(front: Front) -> Report:
-    """A front alone: its table, its picture and its sentences."""
+    """A front alone: its table, the plans of its points, its picture and its sentences."""
     return Report(
         f"{AXES[front.x][1]} against {AXES[front.y][1].lower()}",
-        tables=(front_table(front),),
+        tables=(front_table(front), front_plans_table(front)),
         pictures={"pareto": front},
         notes=tuple(front_sentences(front)),
     )
