@@ -16,17 +16,19 @@ import pandas as pd
 
 from dcsite.errors import InfeasibleError, ScenarioError, UsageError
 from dcsite.optimize import highs, model, solve
-from dcsite.optimize.inputs import M, build_inputs, site_number
+from dcsite.optimize.inputs import M, accelerator_caps, build_inputs, counts_carbon, rtt_of, site_number
+from dcsite.optimize.plan import values_at
 from dcsite.spec.scenario import Scenario
 from dcsite.units import HOURS_PER_YEAR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dcsite.optimize.inputs import Inputs
+    from dcsite.optimize.inputs import Floats, Inputs
     from dcsite.optimize.plan import Plan, Solution
-    from dcsite.optimize.problem import Block
-    from dcsite.physics.evaluation import Evaluation
+    from dcsite.optimize.problem import Block, Problem
+    from dcsite.physics.evaluation import Evaluation, Market
+    from dcsite.spec.workload import Workload
 
 WHY: Final = (
     "family",
@@ -46,6 +48,10 @@ WHY: Final = (
 CLOSE: Final = ("site_id", "workload", "regret_at_least_usd_per_year")
 NEVER: Final = ("used_low", "used_high", "hall", "hall_max", "strong_place", "strong_arc", "block_max")
 ENTRY_ROUNDS: Final = 8
+WHOLE: Final = ("sites", "halls")
+"""Units of limits that move in whole steps, so that only solving again says what one is worth."""
+CARBON_STEPS: Final = 32
+"""Carbon intensities that are tried between today's and zero."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +195,10 @@ def levers(plan: Plan) -> list[Lever]:
             lever = make(plan, inputs, block, int(row))
             if lever is not None:
                 found.append(lever)
-    return found + _latency_levers(plan, inputs)
+    kept: dict[tuple[str, str], Lever] = {}
+    for lever in found:  # one key may hold many rows: the first stands for them
+        kept.setdefault((lever.family, "" if lever.family in _ONE_KEY else lever.label), lever)
+    return [*kept.values(), *_latency_levers(plan, inputs), *_survival_levers(plan, inputs)]
 
 
 def _axis(block: Block, row: int, name: str) -> int:
@@ -263,7 +272,7 @@ def _limit_lever(
         limit = getattr(plan.scenario.limits, key)
         if limit is None:
             return None
-        step = max(least, ratio * float(limit))
+        step = max(least, ratio * float(limit)) if least >= 0 else least
         per_row = 1.0 / block.step
         if key == "carbon_kg_per_mwh":
             _, solution = _facts(plan)
@@ -280,7 +289,7 @@ def _limit_lever(
             block,
             row,
             per_row,
-            lambda value: with_limit(plan.scenario, **{key: round(value) if unit == "sites" else value}),
+            lambda value: with_limit(plan.scenario, **{key: round(value) if unit in WHOLE else value}),
         )
 
     return make
@@ -338,11 +347,131 @@ def _block_lever(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | 
     )
 
 
+def _listed_lever(
+    axis: str, key: str, entries: str, unit: str
+) -> Callable[[Plan, Inputs, Block, int], Lever | None]:
+    """A limit that stands in a list of tables under ``[limits]``: shares and limits of networks."""
+
+    def make(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | None:
+        _, solution = _facts(plan)
+        number = _axis(block, row, axis)
+        value = float(getattr(getattr(plan.scenario.limits, entries)[number], key))
+        sign = -1.0 if key == "min_share" else 1.0
+        per_row, step = 1.0, sign * max(1.0, 0.01 * value)
+        if unit == "ratio":
+            entry = plan.scenario.limits.share[number]
+            own = [entry.workload in (None, inputs.workloads[w].name) for w in inputs.slot_workload]
+            p = _axis(block, row, "period")
+            index = solution.index
+            load = values_at(solution.x, index.place[own, p]) + values_at(solution.x, index.spare[own, p])
+            per_row, step = float(load.sum()), sign * 0.01
+
+        def move(new: float) -> Scenario:
+            tables = [part.model_dump(exclude_none=True) for part in getattr(plan.scenario.limits, entries)]
+            tables[number][key] = min(1.0, max(0.0, new)) if unit == "ratio" else new
+            return with_limit(plan.scenario, **{entries: tables})
+
+        label = _words(inputs, block, row)
+        return Lever(block.family, label, unit, value, step, block, row, per_row, move)
+
+    return make
+
+
+def _spread_lever(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | None:
+    """The largest share of a load in one zone."""
+    _, solution = _facts(plan)
+    w, p = _axis(block, row, "workload"), _axis(block, row, "period")
+    load = inputs.workloads[w]
+    value = load.max_share_per_zone or plan.scenario.limits.max_share_per_zone
+    if value is None:
+        return None
+    total = float(solution.x[solution.index.place[inputs.slot_workload == w, p]].sum())
+
+    def move(new: float) -> Scenario:
+        return with_load(plan.scenario, load.name, max_share_per_zone=min(1.0, new))
+
+    label = _words(inputs, block, row)
+    return Lever("zone_share", label, "ratio", float(value), 0.01, block, row, total, move)
+
+
+def _basin_lever(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | None:
+    name = str(inputs.names["basin"][_axis(block, row, "basin")])
+    value = float(plan.scenario.limits.basins[name])
+
+    def move(new: float) -> Scenario:
+        return with_limit(plan.scenario, basins={**plan.scenario.limits.basins, name: new})
+
+    step = max(1000.0, 0.01 * value)
+    label = _words(inputs, block, row)
+    return Lever("water_basin", label, "m3/year", value, step, block, row, 1.0 / block.step, move)
+
+
+def _accelerator_lever(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | None:
+    """Accelerators of a country or a group; a cap of the export rules is not the user's to move."""
+    limits = plan.scenario.limits
+    caps = accelerator_caps(plan.scenario, inputs.sites, inputs.profiles)
+    number = _axis(block, row, "tier")
+    value = float(block.upper[row]) * block.step
+    move: Callable[[float], Scenario] | None = None
+    if number >= len(caps):
+
+        def move_tier(new: float) -> Scenario:
+            tiers = [tier.model_dump() for tier in limits.accelerator_tiers]
+            tier = tiers[number - len(caps)]
+            for key in ("without_license", "with_license"):
+                tier[key] = max(0.0, float(tier[key]) + new - value)
+            return with_limit(plan.scenario, accelerator_tiers=tiers)
+
+        move = move_tier
+    else:
+        country = list(caps)[number]
+        if limits.accelerators.get(country) == caps[country]:
+
+            def move_country(new: float) -> Scenario:
+                return with_limit(plan.scenario, accelerators={**limits.accelerators, country: new})
+
+            move = move_country
+    label = _words(inputs, block, row)
+    step = max(100.0, 0.01 * value)
+    return Lever("accelerators", label, "accelerators", value, step, block, row, 1.0 / block.step, move)
+
+
+def _required_lever(plan: Plan, inputs: Inputs, block: Block, row: int) -> Lever | None:
+    """A required site: its honest step is not to require it."""
+    site = inputs.site_ids[_axis(block, row, "site")]
+    value = float(block.lower[row])
+
+    def move(_: float) -> Scenario:
+        def drop(raw: dict[str, Any]) -> None:
+            sites = dict(raw.get("sites", {}))
+            asked = [site_number(inputs.site_ids, text) for text in sites.get("require", ())]
+            kept = [
+                text
+                for text, s in zip(sites.get("require", ()), asked, strict=True)
+                if inputs.site_ids[s] != site
+            ]
+            raw["sites"] = {**sites, "require": kept}
+
+        return edited(plan.scenario, drop)
+
+    return Lever("required", site, "MW", value, -value, block, row, 1.0, move)
+
+
+_ONE_KEY: Final = ("technologies_max",)
 _MAKERS: Final[dict[str, Callable[[Plan, Inputs, Block, int], Lever | None]]] = {
     "grid": _grid_lever,
     "land": _site_lever("land_m2", "land_m2"),
     "water_site": _site_lever("water_m3_per_year", "water_m3_per_year"),
     "water_hour": _site_lever("water_m3_per_hour", "water_m3_per_hour"),
+    "water_basin": _basin_lever,
+    "grid_zone": _listed_lever("grid_zone", "grid_mw", "grid_zone", "MW"),
+    "share_max": _listed_lever("share", "max_share", "share", "ratio"),
+    "share_min": _listed_lever("share", "min_share", "share", "ratio"),
+    "zone_share": _spread_lever,
+    "accelerators": _accelerator_lever,
+    "required": _required_lever,
+    "sites_min": _limit_lever("min_sites", "sites", least=-1.0),
+    "technologies_max": _limit_lever("max_technologies_per_site", "halls", least=1.0, ratio=0.0),
     "sites_max": _limit_lever("max_sites", "sites", least=1.0, ratio=0.0),
     "budget": _limit_lever("budget_usd", "USD"),
     "carbon_cap": _limit_lever("carbon_t_per_year", "t/year", least=1.0),
@@ -370,6 +499,24 @@ def _latency_levers(plan: Plan, inputs: Inputs) -> list[Lever]:
                 return with_load(plan.scenario, name, **{key: new})
 
             found.append(Lever(key, load.name, "ms", float(value), step, None, -1, 0.0, move))
+    return found
+
+
+def _survival_levers(plan: Plan, inputs: Inputs) -> list[Lever]:
+    """The share of a load that must survive a failure: many rows, one key, so only an honest step."""
+    found = []
+    shown = plan.limits[plan.limits["family"] == "survive"]
+    for w in np.flatnonzero(inputs.survive > 0):
+        load = inputs.workloads[w]
+        own = shown[[load.name in str(label).split(",") for label in shown["label"]]]
+        if not len(own) or not own["binding"].any():
+            continue
+
+        def move(new: float, name: str = load.name) -> Scenario:
+            return with_load(plan.scenario, name, survive_fraction=max(0.0, new))
+
+        value = float(inputs.survive[w])
+        found.append(Lever("survive", load.name, "ratio", value, -min(value, 0.05), None, -1, 0.0, move))
     return found
 
 
@@ -401,9 +548,8 @@ def why(
     order = sorted(
         range(len(known)), key=lambda i: (-abs(rows[i]["marginal_usd_per_unit"] * known[i].step), i)
     )
-    order = [i for i in order if known[i].block is None or known[i].unit == "sites"] + [
-        i for i in order if known[i].block is not None and known[i].unit != "sites"
-    ]
+    whole = [known[i].block is None or known[i].unit in WHOLE for i in range(len(known))]
+    order = [i for i in order if whole[i]] + [i for i in order if not whole[i]]
     budget = solve.Budget(time_limit_s, plan.scenario.solver.node_limit)
     notes: list[str] = []
     late = 0
@@ -425,12 +571,33 @@ def why(
     return Why(table, close_calls(solution), tuple(notes))
 
 
+REPEATS: Final = ("strong_arc", "least_blocks", "hall_max", "strong_place", "block_max")
+"""Families that repeat a limit once the whole numbers are fixed, and would share its worth."""
+
+
+def _without_repeats(solution: Solution) -> Problem:
+    """The problem without cuts and bounds that say again what connection, land and demand say, for fixed whole numbers."""
+    inputs, index, x, problem = solution.inputs, solution.index, solution.x, solution.problem
+    for family in REPEATS:
+        problem = problem.without(family)
+    stands = np.repeat(inputs.hall_existing[:, None], index.built.shape[1], axis=1)
+    size = np.where(stands, inputs.hall_min_mw[:, None], np.inf)
+    built = np.where(x[index.open] > 0.5, size, 0.0)
+    problem = problem.with_bounds(index.built.ravel(), 0.0, built.ravel())
+    room = np.full(index.place.shape, np.inf)
+    gate = index.block_on[inputs.slot_site, inputs.slot_workload]
+    room[(gate >= 0) & (values_at(x, gate) < 0.5)] = 0.0
+    problem = problem.with_bounds(index.place.ravel(), 0.0, room.ravel())
+    spare = index.spare[index.spare >= 0]
+    return problem.with_bounds(spare, 0.0, np.inf)
+
+
 def _marginal(solution: Solution, known: list[Lever]) -> list[dict[str, Any]]:
     """Duals, one-sided worths and ranges of the rows in the fixed linear program.
 
     Cuts are left out: they are tight beside the limits and would share their worth.
     """
-    problem = solution.problem.without("strong_arc").without("least_blocks")
+    problem = _without_repeats(solution)
     first: dict[int, int] = {}
     start = 0
     by_family = {id(block): block for block in solution.problem.blocks}
@@ -454,7 +621,7 @@ def _marginal(solution: Solution, known: list[Lever]) -> list[dict[str, Any]]:
                 "words": "",
             }
             rows.append(entry)
-            if lever.block is None or base.row_dual is None or lever.unit == "sites":
+            if lever.block is None or base.row_dual is None or lever.unit in WHOLE:
                 continue
             row = first[id(lever.block)] + lever.row
             low, high = float(arrays.row_lower[row]), float(arrays.row_upper[row])
@@ -492,6 +659,12 @@ def _honest(plan: Plan, evaluation: Evaluation, lever: Lever, budget: solve.Budg
         column = {"grid": "grid_mw", "land": "land_m2", "water_site": "water_m3_per_year"}
         site = lever.label.split(",")[0]
         facts = facts_with_site(evaluation, site, **{column.get(lever.family, "water_m3_per_hour"): value})
+    if lever.family == "required":
+        facts = replace(evaluation, sites=evaluation.sites.assign(required=False))
+    if lever.family == "survive":
+        load = next(load for load in asked.workloads if load.name == lever.label)
+        profile = load.resolved(evaluation.profiles[lever.label])
+        facts = replace(evaluation, profiles={**evaluation.profiles, lever.label: profile})
     share = solve.Budget(
         min(budget.left() or math.inf, 60.0) if budget.time_limit_s else None, budget.node_limit
     )
@@ -606,18 +779,23 @@ def why_not(
     try:
         forced = solve.optimize(forced_scenario, evaluation, start=plan, budget=budget)
     except InfeasibleError as error:
-        notes = tuple(str(problem) for problem in error.problems) or (error.message,)
-        return WhyNot(name, False, reasons, math.inf, math.inf, nothing, ("no plan holds with it", *notes))
+        notes = ("no plan holds with it", *(str(problem) for problem in error.problems))
+        rows = _entry_rtt(plan, evaluation, name, budget, say)
+        rows += _entry_carbon(plan, evaluation, name, budget, say)
+        entry = pd.DataFrame(rows, columns=list(ENTRY))
+        return WhyNot(name, False, reasons, math.inf, math.inf, entry, notes)
     if forced.solution is None:
         return WhyNot(name, False, reasons, math.nan, math.nan, nothing, ("no plan with it in time",))
     low = max(0.0, forced.goal_bound - plan.goal_value)
     high = forced.goal_value - plan.goal_bound
-    rows, notes_ = [], []
+    rows, notes_ = [], list[str]()
     if plan.goal in ("cost", "npv"):
         row, note = _entry_price(plan, forced, number, budget, say)
         rows.append(row)
         notes_ += note
         rows += _entry_grid(plan, evaluation, name, number, budget, say)
+        rows += _entry_rtt(plan, evaluation, name, budget, say)
+        rows += _entry_carbon(plan, evaluation, name, budget, say)
     return WhyNot(name, False, reasons, low, high, pd.DataFrame(rows, columns=list(ENTRY)), tuple(notes_))
 
 
@@ -742,3 +920,124 @@ def _entry_grid(
         row
         | {"enters_at": outcome.objective, "words": f"needs {outcome.objective - now:,.1f} MW more to pay"}
     ]
+
+
+def _entry_search(
+    plan: Plan,
+    name: str,
+    budget: solve.Budget,
+    values: Floats,
+    facts_at: Callable[[float], Evaluation],
+    say: Callable[[str], None],
+) -> tuple[float, bool]:
+    """First of ordered values, each kinder to the site than the last, at which the plan with the site costs no more.
+
+    Kinder facts never raise a cost, so halving works. Gives NaN where not even the last value is enough, and
+    whether the answer is exact.
+    """
+    forced = with_required(plan.scenario, name)
+    near: Plan = plan
+
+    def enters(value: float) -> bool | None:
+        nonlocal near
+        left = budget.left()
+        if left is not None and left <= 1.0:
+            return None
+        say(f"{name} at {value:,.4g}")
+        try:
+            found = solve.optimize(forced, facts_at(value), start=near, budget=budget)
+        except InfeasibleError:
+            return False
+        if found.solution is None:
+            return None
+        near = found
+        limit = plan.goal_value + solve.TIE * abs(plan.goal_value)
+        if found.goal_value <= limit:
+            return True
+        return False if found.goal_bound > limit or found.status == "optimal" else None
+
+    low, high = -1, len(values) - 1
+    last = enters(float(values[high]))
+    if not last:
+        return math.nan, last is not None
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = enters(float(values[middle]))
+        if found is None:
+            return float(values[high]), False
+        low, high = (low, middle) if found else (middle, high)
+    return float(values[high]), True
+
+
+def _entry_rtt(
+    plan: Plan, evaluation: Evaluation, name: str, budget: solve.Budget, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """By how much the round trips of a site must be shorter (its own limit longer) for it to come in."""
+    rows = []
+    place = list(evaluation.sites.index).index(name)
+    for load in plan.scenario.workloads:
+        limit = load.max_rtt_ms if load.max_rtt_ms is not None else load.hard_rtt_ms
+        if limit is None or load.name not in evaluation.markets:
+            continue
+        market = evaluation.markets[load.name]
+        own = rtt_of(evaluation, load)[place]
+        values = np.unique(np.ceil((own[own > limit] - limit) * 10.0) / 10.0)
+        row: dict[str, Any] = {"lever": f"max_rtt_ms of {load.name}", "unit": "ms", "now": float(limit)}
+        if not len(values):
+            rows.append(row | {"enters_at": math.nan, "words": "it reaches every user within the limit"})
+            continue
+
+        def facts_at(value: float, load: Workload = load, market: Market = market) -> Evaluation:
+            shorter = {
+                key: np.where(
+                    np.arange(len(getattr(market, key)))[:, None] == place,
+                    np.maximum(getattr(market, key) - value, 0.0),
+                    getattr(market, key),
+                )
+                for key in ("rtt_ms", "rtt_model_p90_ms")
+            }
+            return replace(evaluation, markets={**evaluation.markets, load.name: replace(market, **shorter)})
+
+        found, exact = _entry_search(plan, name, budget, values, facts_at, say)
+        if math.isnan(found):
+            words = "no longer limit for its users brings it in" if exact else "not settled in time"
+        else:
+            words = f"enters with {limit + found:,.1f} ms allowed to its own users (+{found:,.1f})"
+            words += "" if exact else "; maybe earlier: time"
+        rows.append(row | {"enters_at": limit + found, "words": words})
+    return rows
+
+
+def _entry_carbon(
+    plan: Plan, evaluation: Evaluation, name: str, budget: solve.Budget, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Carbon intensity of the site's power at which it comes in, where carbon is limited or has a price."""
+    facts = evaluation.facts
+    if not counts_carbon(plan.scenario):
+        return []
+    here = (facts["site_id"] == name).to_numpy()
+    now = float((facts.loc[here, "carbon_kg_per_mwh"] / facts.loc[here, "pue"]).median())
+    row: dict[str, Any] = {"lever": "carbon intensity", "unit": "kg/MWh", "now": now, "enters_at": math.nan}
+    if not math.isfinite(now) or now <= 0:
+        return [
+            row | {"words": "no carbon intensity is known" if not math.isfinite(now) else "it emits nothing"}
+        ]
+    columns = [
+        key
+        for key in ("carbon_kg_per_mwh", "carbon_usd_per_mw_year", "carbon_firm_usd_per_mw_year")
+        if key in facts
+    ]
+
+    def facts_at(value: float) -> Evaluation:
+        changed = facts.copy()
+        changed[columns] = changed[columns].astype("float64")
+        changed.loc[here, columns] = changed.loc[here, columns] * (value / now)
+        return replace(evaluation, facts=changed)
+
+    values = now * (1.0 - np.arange(1, CARBON_STEPS + 1) / CARBON_STEPS)
+    found, exact = _entry_search(plan, name, budget, values, facts_at, say)
+    if math.isnan(found):
+        words = "no intensity, however low, brings it in" if exact else "not settled in time"
+        return [row | {"words": words}]
+    words = f"enters at {found:,.0f} kg/MWh of power ({found - now:+,.0f}), to {now / CARBON_STEPS:,.1f}"
+    return [row | {"enters_at": found, "words": words + ("" if exact else "; maybe earlier: time")}]
