@@ -279,3 +279,16 @@ def test_assumptions_prints_filters_and_refuses():
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.splitlines()[1].startswith("discount_rate,")
     assert isinstance(run("assumptions", "--key", "nothing-like-this").exception, UsageError)
+
+
+def test_money_draws_its_tornado(tmp_path):
+    path = tmp_path / "tornado.svg"
+    asked = ["money", "plano", "--profile", "crypto", "--top", "4", "--chart", str(path), "--format", "csv"]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 0, result.output
+    picture = path.read_text(encoding="utf-8")
+    assert picture.startswith("<svg")
+    assert "What moves the net present value" in picture
+    assert picture.count("<title>") >= 8
+    none = CliRunner().invoke(app, [*asked, "--no-tornado", "--force"])
+    assert isinstance(none.exception, UsageError)

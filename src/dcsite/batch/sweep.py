@@ -657,42 +657,22 @@ ROW_PX, LABEL_PX, BAR_PX = 20, 250, 560
 
 def tornado_svg(found: Sweep, top: int = MOST_DRAWN_SITES) -> str:
     """Draw the annual cost of the best portfolio at both ends of each key, one at a time, the widest first."""
+    from dcsite.report.tornado import Bar
+    from dcsite.report.tornado import tornado_svg as drawn
+
     rows = found.tornado.head(top)
-    title = "What moves the cost of the best portfolio, one assumption at a time"
-    base = float(rows["at_value_usd_per_year"].iloc[0])
-    ends = rows[["at_low_usd_per_year", "at_high_usd_per_year"]].to_numpy(dtype=np.float64)
-    low = min(base, float(np.nanmin(ends, initial=base)))
-    high = max(base, float(np.nanmax(ends, initial=base)))
-    span = (high - low) or 1.0
-    label = LABEL_PX + 130
-    drawing = Drawing(label + BAR_PX + 60, 84 + ROW_PX * len(rows), title)
-    drawing.text(16, 24, title, font_size="15", font_weight="600")
-
-    def at(value: float) -> float:
-        return label + 30 + (BAR_PX - 60) * (value - low) / span
-
-    drawing.text(at(base), 46, f"now {base / 1e6:,.1f} M USD/year", fill="soft", side="middle")
-    y = 58.0
-    for row in rows.itertuples():
-        drawing.text(label - 8, y + 13, f"{row.key}  {row.low} .. {row.high}", side="end")
-        for value, end, color in (
-            (row.at_low_usd_per_year, row.low, BANDS[1][2]),
-            (row.at_high_usd_per_year, row.high, BANDS[0][2]),
-        ):
-            if not np.isfinite(value):
-                drawing.text(label + BAR_PX + 4, y + 13, "no plan", fill="soft")
-                continue
-            left, right = sorted((at(base), at(value)))
-            note = f"{row.key} = {end}: {value / 1e6:,.1f} M USD/year ({(value - base) / 1e6:+,.1f})"
-            drawing.rect(left, y, max(right - left, 1.0), ROW_PX - 6, color, note)
-        y += ROW_PX
-    drawing.rect(at(base) - 0.5, 52, 1, y - 52, "ink")
-    x = label + 30.0
-    for words, color in (("first value", BANDS[1][2]), ("last value", BANDS[0][2])):
-        drawing.rect(x, y + 4, 12, 12, color)
-        drawing.text(x + 17, y + 14, words, fill="soft")
-        x += 110
-    return drawing.svg()
+    bars = [
+        Bar(row.key, row.low, row.high, float(row.at_low_usd_per_year), float(row.at_high_usd_per_year))
+        for row in rows.itertuples()
+    ]
+    return drawn(
+        bars,
+        float(rows["at_value_usd_per_year"].iloc[0]),
+        title="What moves the cost of the best portfolio, one assumption at a time",
+        unit="M USD/year",
+        scale=1.0e6,
+        missing="no plan",
+    )
 
 
 def sweep_svg(found: Sweep, top: int = MOST_DRAWN_SITES) -> str:

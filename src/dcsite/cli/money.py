@@ -7,6 +7,7 @@ import typer
 from dcsite.cli import complete
 from dcsite.cli.options import (
     AtOption,
+    ChartOption,
     DataDirOption,
     ForceOption,
     Format,
@@ -21,7 +22,7 @@ from dcsite.cli.options import (
     VerboseOption,
     WorkloadOption,
 )
-from dcsite.cli.output import emit_result, emit_table, say, width
+from dcsite.cli.output import emit_result, emit_table, say, width, write_chart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +59,7 @@ def money(
         bool, typer.Option("--tornado/--no-tornado", help="Vary each assumption, one at a time.")
     ] = True,
     top: Annotated[int, typer.Option("--top", min=1, help="Rows of the tornado to print.")] = 12,
+    chart: ChartOption = None,
     users: UsersOption = None,
     sites: SitesOption = None,
     at: AtOption = None,
@@ -99,6 +101,7 @@ def money(
         lay_out(evaluation, site, tables, workload=workload, sensitivity=tornado)
         for site in dict.fromkeys(named)
     ]
+    write_chart(_picture(results[0], top) if chart is not None else None, chart, force=force)
     text = _text(results, top)
     emit_result(
         _tables(results), text, output_format, out, evaluation=evaluation, title=_title(results), force=force
@@ -238,6 +241,27 @@ def _short_tornado(result: "SiteMoney") -> "tuple[pd.DataFrame, str]":
     shown["at_low"], shown["at_high"] = frame["at_low"] / scale, frame["at_high"] / scale
     now = float(frame["at_value"].iloc[0]) / scale
     return shown, f"What moves the {name} of {result.name}, now {now:,.1f}"
+
+
+def _picture(result: "SiteMoney", top: int) -> str | None:
+    """Tornado of the first site; None without one."""
+    from dcsite.report.tornado import Bar, tornado_svg
+
+    frame = result.sensitivity.head(top)
+    if not len(frame):
+        return None
+    is_npv = frame["measure"].iloc[0] == "npv_usd"
+    bars = [
+        Bar(row.key, f"{row.low:.4g}", f"{row.high:.4g}", float(row.at_low), float(row.at_high))
+        for row in frame.itertuples()
+    ]
+    return tornado_svg(
+        bars,
+        float(frame["at_value"].iloc[0]),
+        title=f"What moves the {'net present value' if is_npv else 'levelized cost'} of {result.name}",
+        unit="M USD" if is_npv else "USD/MWh IT",
+        scale=1.0e6 if is_npv else 1.0,
+    )
 
 
 def _words(result: "SiteMoney") -> list[str]:
