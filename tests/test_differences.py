@@ -254,6 +254,7 @@ BAD = (
     (["pareto", "a.toml", "--x", "carbon"], "a front needs two goals"),
     (["pareto", "a.toml", "--points", "1"], "--points 1"),
     (["pareto", "a.toml", "--out", "front.doc"], "the suffix names no format"),
+    (["pareto", "a.toml", "--out", "postgresql://h/d?table=front"], "not written to a database"),
     (["pareto", "none.toml"], "none.toml"),
     (["alternatives", "a.toml", "--within", "2"], "2% or 0.02"),
     (["alternatives", "a.toml", "--within", "-1"], "must be a share above 0"),

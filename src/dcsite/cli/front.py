@@ -27,17 +27,22 @@ def register(app: typer.Typer) -> None:
 
 
 def refuse_files(paths: "Sequence[Path]", *, force: bool) -> None:
-    """Refuse files of unknown formats and files that exist before any work is done.
+    """Refuse databases, files of unknown formats and files that exist before any work is done.
 
     Raises
     ------
     UsageError
-        If a suffix names no format, or a file exists and ``force`` is not set.
+        If it is a database, a suffix names no format, or a file exists and ``force`` is not set.
     """
+    from dcsite.errors import UsageError
     from dcsite.report.export import format_of
     from dcsite.report.plain import refuse_existing
+    from dcsite.spec.address import is_address
 
     for path in paths:
+        if is_address(path):
+            message = "this result has no places and is not written to a database"
+            raise UsageError(message, hint="give --out a file")
         format_of(path)
         refuse_existing(path, force=force)
 
