@@ -584,8 +584,8 @@ def sites_of(plan: Plan, period: str) -> int:
 
 
 KNEE_RULE: Final = (
-    "the knee is the point farthest below the straight line between the ends, both axes scaled to 0..1: a rule "
-    "of thumb that moves with the ends"
+    "The knee is the point farthest below the straight line between the ends, both axes scaled to 0..1: a rule "
+    "of thumb that moves with the ends."
 )
 
 
