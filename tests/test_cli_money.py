@@ -281,6 +281,18 @@ def test_assumptions_prints_filters_and_refuses():
     assert isinstance(run("assumptions", "--key", "nothing-like-this").exception, UsageError)
 
 
+def test_the_spread_of_the_time_to_power_is_a_spread_of_the_net_present_value(tables):
+    asked = quick_scenario(profiles=["ai-training"], only=["us-ashburn-va"])
+    asked = with_value(asked, "money.revenue_usd_per_mwh", 500.0)
+    found = money(evaluate(asked, tables), "us-ashburn-va", sensitivity=False)
+    early, middle, late = (float(found.summary[f"npv_power_p{part}_usd"]) for part in (10, 50, 90))
+    assert float(found.summary["npv_usd"]) > early > middle > late
+    # Dominion: 4 to 7 years, symmetric, so the middle is 5.5; construction takes 2.
+    later = with_value(asked, "money.delay_months", 42.0)
+    again = money(evaluate(later, tables), "us-ashburn-va", sensitivity=False)
+    assert middle == pytest.approx(float(again.summary["npv_usd"]), rel=1e-9)
+
+
 def test_money_draws_its_tornado(tmp_path):
     path = tmp_path / "tornado.svg"
     asked = ["money", "plano", "--profile", "crypto", "--top", "4", "--chart", str(path), "--format", "csv"]

@@ -443,6 +443,22 @@ def expected_wait_years(
     return mean - ready + (ready - low) ** 3 / (3.0 * span * (mode - low))
 
 
+def triangular_quantile(low: float, mode: float, high: float, quantile: float) -> float:
+    """Value below which a triangular figure lies with a probability.
+
+    Examples
+    --------
+    >>> triangular_quantile(4.0, 5.5, 7.0, 0.5), round(triangular_quantile(0.0, 0.0, 1.0, 0.75), 6)
+    (5.5, 0.5)
+    """
+    span = high - low
+    if span <= 0:
+        return low
+    if quantile <= (mode - low) / span:
+        return low + (quantile * span * (mode - low)) ** 0.5
+    return high - ((1.0 - quantile) * span * (high - mode)) ** 0.5
+
+
 def accelerator_hours(accelerators: float, *, derate_ratio: float = 0.0) -> float:
     """Hours that accelerators can be used in a year; hours lost to heat are lost. [h/year]"""
     return accelerators * HOURS_PER_YEAR * (1.0 - derate_ratio)

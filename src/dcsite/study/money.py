@@ -26,6 +26,7 @@ from dcsite.physics.finance import (
     expected_wait_years,
     project,
     straight_line,
+    triangular_quantile,
 )
 from dcsite.spec.scenario import License
 from dcsite.study.assumptions import register, with_value
@@ -95,7 +96,8 @@ class SiteMoney:
         Figure to value: ``capital_usd, npv_usd, irr_ratio, payback_years, discounted_payback_years,
         levelized_usd_per_it_mwh, levelized_usd_per_accelerator_hour, break_even_usd_per_mwh,
         delay_usd_per_month, time_to_power_years, wait_months`` (expected, power being triangular between its
-        ends) ``, wait_usd, ...``; NaN where undefined.
+        ends) ``, wait_usd, npv_power_p10_usd`` (if power comes at the early tenth of its spread) ``, ...``; NaN
+        where undefined.
     table
         Cash flow: ``label, time_years``, one ``<part>_usd`` per flow, ``net_usd, cumulative_usd,
         depreciation_usd, taxable_usd``.
@@ -393,7 +395,27 @@ def _summary(case: _Case, terms: Terms, laid_out: Project) -> dict[str, float | 
         "wait_low_months": low,
         "wait_high_months": high,
         "wait_usd": price * middle,
+        **_npv_over_wait(terms, times, ready, earns=earns),
     }
+
+
+WAIT_QUANTILES = (0.1, 0.5, 0.9)
+"""Quantiles of the time to power at which the net present value is shown. [-]"""
+
+
+def _npv_over_wait(
+    terms: Terms, times: Sequence[float], ready_years: float, *, earns: bool
+) -> dict[str, float]:
+    """Net present value if power comes early, in the middle or late; NaN without a date or an income. [USD]"""
+    names = [f"npv_power_p{round(100 * quantile)}_usd" for quantile in WAIT_QUANTILES]
+    if not earns or not all(math.isfinite(time) for time in times):
+        return dict.fromkeys(names, float("nan"))
+    found = {}
+    for name, quantile in zip(names, WAIT_QUANTILES, strict=True):
+        power = triangular_quantile(times[0], times[1], times[2], quantile)
+        wait = max(0.0, power - ready_years) * MONTHS_PER_YEAR
+        found[name] = project(replace(terms, delay_months=terms.delay_months + wait)).npv_usd
+    return found
 
 
 def _break_even(terms: Terms, energy_mwh: float) -> float:
