@@ -9,6 +9,7 @@ error that no arithmetic can see.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -455,8 +456,8 @@ def triangular_quantile(low: float, mode: float, high: float, quantile: float) -
     if span <= 0:
         return low
     if quantile <= (mode - low) / span:
-        return low + (quantile * span * (mode - low)) ** 0.5
-    return high - ((1.0 - quantile) * span * (high - mode)) ** 0.5
+        return low + math.sqrt(quantile * span * (mode - low))
+    return high - math.sqrt((1.0 - quantile) * span * (high - mode))
 
 
 def accelerator_hours(accelerators: float, *, derate_ratio: float = 0.0) -> float:
