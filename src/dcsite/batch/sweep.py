@@ -25,6 +25,7 @@ from dcsite.data.scenario_file import parse_scenario
 from dcsite.errors import DataError, DcsiteError, Problem, ScenarioError, UsageError
 from dcsite.report.figures import Drawing
 from dcsite.report.plain import plain_value
+from dcsite.spec.futures import RISK_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -73,8 +74,9 @@ class Sweep:
     plan_sites
         One row per site of a plan: share of runs that use it, mean, least and most MW where used.
     tornado
-        Where keys were varied one at a time and portfolios optimized: annual cost of the best portfolio at the
-        first and the last value of each key, largest swing first, and which sites come (+) and go (-).
+        Where keys were varied one at a time and portfolios optimized: annual cost of the best portfolio (its mean,
+        tail or regret where the objective looks at futures) at the first and the last value of each key, largest
+        swing first, and which sites come (+) and go (-).
     planned
         Number of tasks of the whole sweep; ``runs`` holds those finished.
     """
@@ -413,6 +415,9 @@ def _plan_record(scenario: Scenario, evaluation: Any) -> dict[str, Any]:  # noqa
         "status": str(plan.status),
         "problem": "",
         **{name: _figure(getattr(plan, name, None)) for name in PLAN_FIGURES},
+        "measure_usd_per_year": _figure(
+            plan.goal_value if plan.goal in RISK_KINDS else plan.objective_usd_per_year
+        ),
         "sites": {str(site): _figure(value) for site, value in mw.sort_index().items()},
         "placements": [
             [str(row.workload), str(row.site_id), str(row.technology), _figure(row.it_mw)]
@@ -579,7 +584,7 @@ def _tornado(records: Records, manifest: Mapping[str, Any]) -> pd.DataFrame:
     for _, record in records:
         plan = record["plan"] or {}
         name = run_name(record["set"])
-        found = plan.get("objective_usd_per_year")
+        found = plan.get("measure_usd_per_year")
         costs[name] = np.nan if found is None else float(found)
         sites[name] = set(plan.get("sites", ()))
     base = run_name({})
