@@ -186,7 +186,9 @@ def _show(found: "Sweep", output_format: Format, top: int) -> None:
         ]
         parts.append((title, short))
     elif len(found.runs):
-        columns = [*found.axes, "workload", "winner_site_id", "score", "second_site_id", "lead"]
+        ranked = found.runs["winner_site_id"].fillna("").astype(str).ne("").any()
+        ranks = ["workload", "winner_site_id", "score", "second_site_id", "lead"]
+        columns = [*found.axes, *(ranks if ranked else [])]
         columns += [
             name
             for name in ("plan_status", "plan_objective_usd_per_year", "plan_sites")
