@@ -1,4 +1,4 @@
-"""Capacitated facility location with split demand by decomposition: bound, plan, fix, branch, residual model.
+"""Capacitated facility location with split demand by decomposition: bound, plan, fix, branch.
 
 The assignment rows are relaxed. For multipliers ``lam`` (one per client) and ``mu >= 0`` (for "open capacity covers
 demand") the value ``sum(lam) + mu * cover + sum_i min(0, v_i - mu * capacity_i)``, where ``v_i`` is the opening cost
@@ -7,18 +7,17 @@ less the site's best continuous knapsack of ``lam_j - c_ij``, bounds every plan 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from dcsite.optimize._facility_branch import Bound, branch, fixable
 from dcsite.optimize._facility_case import TOLERANCE
-from dcsite.optimize._facility_model import Arcs, build
+from dcsite.optimize._facility_cut import WHOLE, BranchAndCut, PricedProgram
 from dcsite.optimize._facility_near import nearest
 from dcsite.optimize._facility_plain import Found, enough
-from dcsite.optimize._facility_whole import SCALED, transport
-from dcsite.optimize.highs import Options, solve
+from dcsite.optimize._facility_whole import transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +27,21 @@ if TYPE_CHECKING:
     from dcsite.optimize._facility_case import Case
 
 FIRST_ARCS = 40
-"""Arcs per client in the first ascent; doubled while multipliers press against them."""
-PLAN_ARCS = 10
-"""Arcs per client in the model that looks for a plan."""
-FEW_LIKELY = 30
-"""With so few sites in the running, branching finds the plan faster than a model does (measured)."""
-TRIAL_NODES = 120
-"""Nodes of branching before a residual model is tried."""
-RESIDUAL_ARCS = 120_000
-"""Arcs of a residual model: a cap on memory."""
+"""Arcs per client in the first ascent; more while multipliers press against them."""
+CLIENTS_PER_SITE = 30
+"""Where an open site serves more clients than this, multipliers beat the linear program (measured)."""
+TRIAL_NODES = 600
+"""Nodes of branching on multipliers before the linear program takes over."""
+LIKELY = 1.5
+"""Sites in the search for a plan, as a multiple of those that the linear program opens."""
+LEAST_LIKELY = 30
+"""Least number of sites in that search."""
+PLAN_NODES = 12
+"""Nodes of that search."""
+FIRST_SLACK = 0.1
+"""Arcs within this share of the gap, by reduced cost, are in a program from its start."""
+ARCS_PER_CLIENT = 8
+"""Most of these arcs per client, on average."""
 
 
 def cover_needed(case: Case) -> float:
@@ -200,51 +205,171 @@ def solve_capacity(
     if case.capacity is None or case.demand is None:
         msg = "capacities are missing"
         raise ValueError(msg)
-    m = case.m
     capacity, demand = case.capacity, case.demand
     usable = replace(case, cost=np.where((capacity == 0)[:, None] & (demand > 0)[None, :], np.inf, case.cost))
-    cover = cover_needed(case)
-    most = 1200 if iteration_limit is None else iteration_limit
-    seen: dict[bytes, float] = {}
+    task = _Task(case, usable, cover_needed(case), found, gap, node_limit, stop)
+    task.first_plan()
+    left = np.arange(case.m)
+    if case.p is None and case.n > CLIENTS_PER_SITE * task.sites_needed():
+        if found.answer is None:
+            found.reason = "no first plan was found"
+            return
+        left = _by_multipliers(task, 1200 if iteration_limit is None else iteration_limit)
+    if left.size:
+        _by_program(task, left)
 
-    def offer(opened: NDArray[np.int64], source: str = "search") -> float:
+
+@dataclass
+class _Task:
+    """What the ways to solve a capacitated case share: the case, the best plan, and how plans are judged."""
+
+    case: Case
+    usable: Case  # arcs that no plan can use are forbidden
+    cover: float
+    found: Found
+    gap: float
+    node_limit: int | None
+    stop: Callable[[], str]
+    seen: dict[bytes, float] = field(default_factory=dict)
+
+    @property
+    def capacity(self) -> NDArray[np.float64]:
+        """Room of every site, (m,)."""
+        return np.zeros(0) if self.case.capacity is None else self.case.capacity
+
+    @property
+    def demand(self) -> NDArray[np.float64]:
+        """Need of every client, (n,)."""
+        return np.zeros(0) if self.case.demand is None else self.case.demand
+
+    def offer(self, opened: NDArray[np.int64], source: str = "search") -> None:
+        """Evaluate a set of sites, once."""
         opened = np.unique(opened)
         key = opened.tobytes()
-        if key not in seen:
-            answer = transport(case, opened) if capacity[opened].sum() >= cover * (1 - TOLERANCE) else None
-            seen[key] = np.inf if answer is None else answer.objective
-            found.offer(answer, source)
-        return seen[key]
+        if key not in self.seen:
+            able = self.capacity[opened].sum() >= self.cover * (1 - TOLERANCE)
+            answer = transport(self.case, opened) if able else None
+            self.seen[key] = np.inf if answer is None else answer.objective
+            self.found.offer(answer, source)
 
-    def state() -> tuple[float, float]:
-        upper = found.answer.objective if found.answer is not None else np.inf
-        return upper, enough(case, upper, gap)
+    def upper(self) -> float:
+        """Cost of the best plan."""
+        return self.found.answer.objective if self.found.answer is not None else np.inf
 
-    # Bound. The step needs a plan's cost: sites by price of capacity until there is room, then half as much again.
+    def target(self) -> float:
+        """Bound that is enough."""
+        upper = self.upper()
+        return enough(self.case, upper, self.gap) if np.isfinite(upper) else np.inf
+
+    def nodes_left(self) -> int | None:
+        """Nodes that the caller still allows."""
+        return None if self.node_limit is None else max(0, self.node_limit - self.found.nodes)
+
+    def price(self) -> NDArray[np.float64]:
+        """Opening cost per unit of capacity, (m,)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.capacity > 0, self.case.fixed / self.capacity, np.inf)
+
+    def sites_needed(self) -> int:
+        """Least number of sites with room for all demand."""
+        room = np.cumsum(np.sort(self.capacity)[::-1])
+        return min(int(np.searchsorted(room, self.cover * (1 - TOLERANCE))) + 1, self.case.m)
+
+    def first_plan(self) -> None:
+        """A plan by price of capacity alone: until there is room, then half as much again, and so on."""
+        order = np.argsort(self.price(), kind="stable")
+        if self.case.p is not None:
+            self.offer(order[: self.case.p])
+            self.offer(np.argsort(-self.capacity, kind="stable")[: self.case.p])
+            return
+        room = np.cumsum(self.capacity[order])
+        for factor in (1.0, 1.5, 3.0, np.inf):
+            count = self.case.m if np.isinf(factor) else int(np.searchsorted(room, factor * self.cover)) + 1
+            self.offer(order[:count])
+            if self.found.answer is not None:
+                return
+
+
+def _by_program(task: _Task, left: NDArray[np.int64]) -> None:
+    """Branch and cut on some of the sites.
+
+    A linear program on all, then a short search among the likely ones for a plan, then the proof on those that the
+    plan does not rule out.
+    """
+    found = task.found
+
+    def search(
+        sites: NDArray[np.int64], keep: NDArray[np.bool_], floor: float, nodes: int | None, *, proves: bool
+    ) -> BranchAndCut:
+        small = replace(
+            task.usable, fixed=task.case.fixed[sites], cost=task.usable.cost[sites], capacity=task.capacity[sites]
+        )  # fmt: skip
+        with PricedProgram(small, task.cover, keep, task.upper()) as program:
+            tree = BranchAndCut(
+                program, target=task.target, offer=lambda chosen: task.offer(sites[chosen]), stop=task.stop,
+                raised=(lambda bound: found.raise_bound(bound, "branching")) if proves else lambda _: None,
+            )  # fmt: skip
+            result = tree.run(floor, nodes)
+        found.nodes += result.nodes
+        found.rounds += result.solves
+        found.columns_kept = result.columns
+        found.reason = result.reason
+        return tree
+
+    nothing = np.zeros((left.size, task.case.n), dtype=bool)
+    allowed = task.nodes_left()
+    root = search(left, nothing, found.bound, 1 if allowed is None else min(1, allowed), proves=True).root
+    found.lagrangian_bound = max(found.lagrangian_bound, found.bound)
+    if root is None or found.bound >= task.target() or task.stop() or task.nodes_left() == 0:
+        return
+
+    def near(slack: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Sites whose reduced cost is within the slack, and their arcs with which a program may well begin."""
+        here = np.flatnonzero((root.v <= slack) | (root.y > 0))
+        reduced = root.reduced[here]
+        most, count = FIRST_SLACK * (task.target() - root.value), ARCS_PER_CLIENT * task.case.n
+        if count < reduced.size:
+            most = min(most, float(np.partition(reduced, count, axis=None)[count]))
+        return here, reduced <= most
+
+    slack = task.target() - root.value
+    likely = int(max(LEAST_LIKELY, LIKELY * (root.y > WHOLE).sum()))
+    if not np.isfinite(slack) or (root.v <= slack).sum() > 1.2 * likely:
+        small = float(np.partition(root.v, likely - 1)[likely - 1]) if likely < left.size else np.inf
+        here, keep = near(max(small, 0.0))
+        nodes = PLAN_NODES if allowed is None else min(PLAN_NODES, allowed - 1)
+        search(left[here], keep, -np.inf, nodes, proves=False)
+        if found.answer is None:
+            return
+    here, keep = near(task.target() - root.value)
+    search(left[here], keep, root.value, task.nodes_left(), proves=True)
+
+
+def _by_multipliers(task: _Task, most: int) -> NDArray[np.int64]:
+    """Subgradient bound, then branching on it; returns the sites left where that was not enough.
+
+    Best where an open site serves many clients: the linear program is slow there.
+    """
+    case, usable, found, cover = task.case, task.usable, task.found, task.cover
+    m, capacity, demand = case.m, task.capacity, task.demand
+    done = np.zeros(0, dtype=np.int64)
+
+    def finished() -> bool:
+        found.reason = task.stop()
+        return found.bound >= task.target() or bool(found.reason)
+
     width = min(m, FIRST_ARCS)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        price = np.where(capacity > 0, case.fixed / capacity, np.inf)
+    price = task.price()
     per_unit = float(np.median(price[np.isfinite(price)])) if np.isfinite(price).any() else 0.0
     near = nearest(usable.cost, width)
     lam = near.cost[:, min(2, width - 1)] + per_unit * demand
     lam = np.where(np.isfinite(lam), lam, near.cost[:, 0] + per_unit * demand)
-    order = np.argsort(price, kind="stable")
-    room = np.cumsum(capacity[order])
-    for factor in (1.0, 1.5, 3.0, np.inf):
-        count = m if np.isinf(factor) else int(np.searchsorted(room, factor * cover)) + 1
-        offer(order[: min(count, m)])
-        if found.answer is not None:
-            break
-    if found.answer is None:
-        found.reason = "no first plan was found"
-        return
     root: Bound | None = None
     for turn in range(4):
         arcs = Knapsacks(near.site, near.cost, capacity, demand, cover)
         for _ in range(3):
-            upper, target = state()
             step = ascend_capacity(
-                arcs, case.fixed, None, lam, near.beyond, upper=upper, target=target,
+                arcs, case.fixed, None, lam, near.beyond, upper=task.upper(), target=task.target(),
                 rounds=max(1, min(80 if turn == 0 and root is None else 400, most - found.subgradient_rounds)),
                 theta=1.0 if root is None else 0.5, deflect=0.6,
             )  # fmt: skip
@@ -254,160 +379,48 @@ def solve_capacity(
                 root = step
             lam = root.lam
             found.raise_bound(root.value, "lagrangian")
-            offer(np.flatnonzero(step.average > 0.5))
-            offer(np.flatnonzero(step.chosen))
+            task.offer(np.flatnonzero(step.average > 0.5))
+            task.offer(np.flatnonzero(step.chosen))
             if not fresh or found.subgradient_rounds >= most:
                 break
         pressed = np.isfinite(near.beyond) & (lam >= near.beyond * (1 - 1e-9))
-        if found.bound >= state()[1] or found.subgradient_rounds >= most or not pressed.any():
+        if found.bound >= task.target() or found.subgradient_rounds >= most or not pressed.any():
             break
         width = min(m, 3 * width)
         near = nearest(usable.cost, width)
-    found.lagrangian_bound = found.bound
-    found.reason = stop()
-    if root is None or found.bound >= state()[1] or found.reason:
-        return
-
-    # Plan: a small model on the sites the subproblem opens.
-    many = int(((root.average > 0.005) | root.chosen).sum()) > FEW_LIKELY
-    if many and case.m * case.n > RESIDUAL_ARCS:
-        _restricted(usable, root, offer, cover=cover, upper=state()[0], gap=gap)
-    none = np.zeros(m, dtype=bool)
-    for _ in range(2):
-        if found.bound >= state()[1]:
-            return
-        upper, target = state()
+    if root is not None and not finished():
         again = ascend_capacity(
             Knapsacks(near.site, near.cost, capacity, demand, cover), case.fixed, None, root.lam, near.beyond,
-            upper=upper, target=target, rounds=max(1, min(300, most - found.subgradient_rounds)), theta=0.5,
+            upper=task.upper(), target=task.target(), rounds=max(1, min(300, most - found.subgradient_rounds)),
+            theta=0.5,
         )  # fmt: skip
         found.subgradient_rounds += again.rounds
-        if again.value <= root.value:
-            break
-        root = again
-        found.raise_bound(root.value, "lagrangian")
-        found.lagrangian_bound = found.bound
-        break
-    found.reason = stop()
-    if found.bound >= state()[1] or found.reason:
-        return
+        if again.value > root.value:
+            root = again
+            found.raise_bound(root.value, "lagrangian")
+    found.lagrangian_bound = found.bound
+    if root is None or finished():
+        return done
 
-    # Fix, branch a little, and hand the rest to a residual model if that was not enough.
-    for trial, limit in ((True, TRIAL_NODES), (False, None)):
-        closed, forced = fixable(root.v, none, None, state()[1] - root.value)
-        left = np.flatnonzero(~closed)
-        new = np.full(m + 1, left.size)
-        new[left] = np.arange(left.size)
-        if not trial or (many and case.m * case.n <= RESIDUAL_ARCS):
-            _residual(
-                case, usable, found, offer, root, left, forced, cover=cover, gap=gap, node_limit=node_limit
-            )
-            return
-        nodes = limit if node_limit is None else min(node_limit, TRIAL_NODES)
-        arcs = Knapsacks(new[near.site], near.cost, capacity[left], demand, cover)
+    def unfixed(root: Bound) -> NDArray[np.int64]:
+        return np.flatnonzero(~fixable(root.v, np.zeros(m, dtype=bool), None, task.target() - root.value)[0])
 
-        def try_set(chosen: NDArray[np.int64], left: NDArray[np.int64] = left) -> None:
-            offer(left[chosen])
-
-        tree = branch(
-            arcs, case.fixed[left], None,
-            Bound(root.value, root.lam, root.v[left], root.chosen[left], root.average[left], 0),
-            near.beyond, upper=lambda: state()[0], target=lambda: state()[1], offer=try_set,
-            node_limit=nodes or 0, stop=stop, raise_bound=ascend_capacity,
-        )  # fmt: skip
-        found.nodes += tree.nodes
-        found.subgradient_rounds += tree.rounds
-        found.raise_bound(tree.bound, "branching")
-        found.reason = tree.reason
-        if found.bound >= state()[1] or (node_limit is not None and found.nodes >= node_limit) or stop():
-            return
-        found.reason = ""
-
-
-def _restricted(
-    usable: Case,
-    root: Bound,
-    offer: Callable[[NDArray[np.int64], str], float],
-    *,
-    cover: float,
-    upper: float,
-    gap: float,
-) -> None:
-    """Look for a plan on the sites that the subproblem opens, with few arcs per client."""
-    likely = np.flatnonzero((root.average > 0.005) | root.chosen)
-    sub = usable.cost[likely]
-    few = min(PLAN_ARCS, likely.size)
-    kept = np.zeros(sub.shape, dtype=bool)
-    np.put_along_axis(kept, np.argpartition(sub, few - 1, axis=0)[:few], values=True, axis=0)
-    kept &= np.isfinite(sub)
-    site, client = np.nonzero(kept)
-    small = replace(
-        usable, fixed=usable.fixed[likely], cost=sub, capacity=None if usable.capacity is None else usable.capacity[likely]
+    left = unfixed(root)
+    new = np.full(m + 1, left.size)
+    new[left] = np.arange(left.size)
+    allowed = task.nodes_left()
+    tree = branch(
+        Knapsacks(new[near.site], near.cost, capacity[left], demand, cover), case.fixed[left], None,
+        Bound(root.value, root.lam, root.v[left], root.chosen[left], root.average[left], 0), near.beyond,
+        upper=task.upper, target=task.target, offer=lambda chosen: task.offer(left[chosen]),
+        node_limit=TRIAL_NODES if allowed is None else min(allowed, TRIAL_NODES), stop=task.stop,
+        raise_bound=ascend_capacity,
     )  # fmt: skip
-    model = build(
-        small, Arcs(site, client), strong=False, scale=SCALED / max(abs(upper), 1e-300), cover=cover
-    )
-    outcome = solve(model.arrays, Options(gap=max(gap, 1e-4), absolute_gap=0.0, node_limit=200))
-    if outcome.limit_hit == "interrupt":
-        raise KeyboardInterrupt
-    if outcome.x is not None:
-        offer(likely[outcome.x[: likely.size] > 0.5], "restricted")
-
-
-def _residual(
-    case: Case,
-    usable: Case,
-    found: Found,
-    offer: Callable[[NDArray[np.int64], str], float],
-    root: Bound,
-    left: NDArray[np.int64],
-    forced: NDArray[np.bool_],
-    *,
-    cover: float,
-    gap: float,
-    node_limit: int | None,
-) -> None:
-    """A model on the sites left and their cheapest arcs, with a relaxation column for what was left out."""
-    n = case.n
-    upper = found.answer.objective if found.answer is not None else np.inf
-    cost = usable.cost[left]
-    scale = SCALED / max(abs(upper), 1e-300)
-    per_client = max(1, min(left.size, RESIDUAL_ARCS // max(n, 1)))
-    for _ in range(3):
-        kept = np.isfinite(cost)
-        if per_client < left.size:
-            rank = np.argpartition(cost, per_client - 1, axis=0)[:per_client]
-            some = np.zeros(cost.shape, dtype=bool)
-            np.put_along_axis(some, rank, values=True, axis=0)
-            kept &= some
-        dropped = np.where(kept, np.inf, cost).min(axis=0)
-        lost = np.flatnonzero(np.isfinite(dropped))
-        site, client = np.nonzero(kept)
-        small = replace(
-            usable, fixed=case.fixed[left], cost=cost,
-            capacity=None if case.capacity is None else case.capacity[left],
-        )  # fmt: skip
-        model = build(
-            small, Arcs(site, client), strong=False, scale=scale, cover=cover,
-            lower=forced[left].astype(np.float64), relaxed=lost, relaxed_cost=dropped[lost],
-        )  # fmt: skip
-        outcome = solve(model.arrays, Options(gap=0.45 * gap, absolute_gap=0.0, node_limit=node_limit))
-        found.rounds += 1
-        found.nodes += outcome.nodes
-        found.columns_kept = int(site.size)
-        bound = outcome.bound / scale
-        bound -= 1e-9 * abs(bound)
-        if outcome.x is not None:
-            offer(left[outcome.x[: left.size] > 0.5], "residual")
-        upper = found.answer.objective if found.answer is not None else np.inf
-        # Sites were closed because every plan with them costs at least the target.
-        if not np.isnan(bound):
-            found.raise_bound(min(bound, enough(case, upper, gap)), "residual")
-        if outcome.limit_hit:
-            if outcome.limit_hit == "interrupt":
-                raise KeyboardInterrupt
-            found.reason = f"stopped by the limit on {outcome.limit_hit}"
-            return
-        if found.bound >= enough(case, upper, gap) or not lost.size or outcome.x is None:
-            return
-        per_client = min(left.size, 2 * per_client)
+    found.nodes += tree.nodes
+    found.subgradient_rounds += tree.rounds
+    found.raise_bound(tree.bound, "branching")
+    found.reason = tree.reason
+    if found.bound >= task.target() or task.nodes_left() == 0 or task.stop():
+        return done
+    found.reason = ""
+    return unfixed(root)

@@ -40,6 +40,10 @@ TRUSTED = 2
 """Trials of a site in each direction after which its average gain is believed."""
 DIVE_EVERY = 10
 """Nodes between two dives for a plan."""
+MANY_SPLIT = 20
+"""While more sites than this are split, a dive closes those that are closed in the program."""
+DIVE_STEPS = 100
+"""Most programs solved in a dive; what is open then by half is taken."""
 SURE = 0.1
 """A dive opens every site this near to open."""
 NODE_LIMIT = 100_000
@@ -418,17 +422,20 @@ class BranchAndCut:
         return children, np.inf
 
     def _dive(self, state: NDArray[np.int8], y: NDArray[np.float64]) -> None:
-        """Look for a plan: decide what is nearly whole, solve again, until nothing is left; then put things back."""
+        """Look for a plan: decide what is nearly whole, solve again, until all is; then put things back."""
         program = self.program
         down = state.copy()
-        while True:
+        for _ in range(DIVE_STEPS):
             free = np.flatnonzero(down == -1)
             away = np.abs(y - np.rint(y))
             split = free[away[free] > WHOLE]
             if split.size == 0 or not program.possible(down):
                 break
             down[free[y[free] > 1 - SURE]] = 1
-            for site in split[np.argsort(away[split], kind="stable")[: 1 + split.size // 8]]:
+            if split.size > MANY_SPLIT:
+                closed = np.where((down == -1) & (y <= WHOLE), 0, down).astype(np.int8)
+                down = closed if program.possible(closed) else down
+            for site in split[np.argsort(away[split], kind="stable")[: 1 + split.size // 6]]:
                 down[site] = int(y[site] > 0.5)
                 if down[site] == 0 and not program.possible(down):
                     down[site] = 1
