@@ -1,6 +1,7 @@
 """Facility location against open peers: one instance, one solver, one fresh process, one thread.
 
-``python benchmarks/solver.py --instances DIR [--families pmed,ufl] [--peers all|none|NAME,..] [--csv FILE] [--md FILE]``
+``python benchmarks/solver.py --instances DIR [--families pmed,ufl] [--peers all|none|NAME,..] [--csv FILE]`` measures;
+``python benchmarks/solver.py --csv FILE --page docs/benchmarks_solver.md`` writes the page from what was measured.
 
 See ``benchmarks/README.md`` for how to read the table.
 """
@@ -24,8 +25,19 @@ import numpy as np
 from solver_instances import FAMILIES, Case, case_names, load_case
 
 PEERS = ("highs-weak", "highs-strong", "cbc-weak", "cbc-strong", "pulp-highs-strong")
+TARGETS = {
+    "cap": "none slower than the best peer + 0.2 s",
+    "ufl": "8 x against PuLP + HiGHS, 6 x against the best peer",
+    "cap-large": "10 x; capb-5000, capc-5000 within 30 CPU-s, capa-8000 within 90",
+    "pmed": "2 x; none slower than 1.5 x + 1 s",
+    "tbed1": "3 x at 500 x 500; 1 x each at 300 x 300",
+    "cst": "0.15 % in 30 CPU-s and 1.5 GB; 0.25 % in 90 CPU-s and 2 GB",
+    "tsplib": "rl1304 with p >= 50 within 60 CPU-s",
+    "kg": "gap no larger than the best peer's",
+}
+"""What was aimed at, per family."""
 COLUMNS = (
-    "instance", "solver", "status", "objective", "bound", "gap_percent", "cpu_s", "memory_mb", "ratio", "published", "match",
+    "family", "instance", "solver", "status", "objective", "bound", "gap_percent", "cpu_s", "memory_mb", "ratio", "published", "match",
 )  # fmt: skip
 
 
@@ -42,11 +54,13 @@ def judged(case: Case, opened: np.ndarray, share: Any) -> float:  # noqa: ANN401
     return math.nan if wrong else float(case.fixed_cost[flag].sum() + (share * case.cost).sum())
 
 
-def run_ours(case: Case) -> dict[str, Any]:
-    """Solve with dcsite."""
+def run_ours(case: Case, limit_s: float) -> dict[str, Any]:
+    """Solve with dcsite; a limit of 0 is none."""
     from dcsite.optimize import facility_location
 
-    plan = facility_location(case.fixed_cost, case.cost, case.capacity, case.demand, case.p, gap=case.gap)
+    plan = facility_location(
+        case.fixed_cost, case.cost, case.capacity, case.demand, case.p, gap=case.gap, time_limit_s=limit_s or None
+    )  # fmt: skip
     value = judged(case, plan.open_sites, plan.assignment) if plan.open_sites.size else math.inf
     return {"status": plan.status, "objective": value, "bound": plan.bound}
 
@@ -181,7 +195,7 @@ def worker(folder: Path, family: str, name: str, solver: str, limit_s: float) ->
     case = load_case(folder, family, name)
     before = sum(os.times()[:4])
     if solver == "dcsite":
-        row = run_ours(case)
+        row = run_ours(case, limit_s)
     elif solver == "pulp-highs-strong":
         row = run_pulp(case, limit_s)
     else:
@@ -222,7 +236,7 @@ def fresh(folder: Path, family: str, name: str, solver: str, limit_s: float) -> 
             "cpu_s": math.nan,
             "memory_mb": math.nan,
         }
-    return {"instance": name, "solver": solver, **row}
+    return {"family": family, "instance": name, "solver": solver, **row}
 
 
 def finish(row: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
@@ -250,10 +264,110 @@ def cells(row: dict[str, Any]) -> list[str]:
     return [format(row[c], form[c]) if c in form else str(row.get(c, "")) for c in COLUMNS]
 
 
+def best_peer(rows: list[dict[str, str]]) -> tuple[str, float, bool]:
+    """Peer with least CPU to the gap asked, its ratio to ours, and whether it got there.
+
+    If none did, the ratio is the largest that any of them was given: at least that much was needed.
+    """
+    peers = [row for row in rows if row["solver"] != "dcsite" and row["ratio"] not in ("", "nan", ">= nan")]
+    done = [(float(row["ratio"]), row["solver"]) for row in peers if not row["ratio"].startswith(">=")]
+    if done:
+        ratio, name = min(done)
+        return name, ratio, True
+    gave_up = [(float(row["ratio"].removeprefix(">= ")), row["solver"]) for row in peers]
+    if not gave_up:
+        return "", math.nan, False
+    ratio, name = min(gave_up)
+    return name, ratio, False
+
+
+def geometric_mean(values: list[float]) -> float:
+    """Geometric mean; NaN of nothing."""
+    return math.exp(sum(math.log(v) for v in values) / len(values)) if values else math.nan
+
+
+def page_text(rows: list[dict[str, str]]) -> str:
+    """The page of results, from the rows of one CSV file."""
+    lines = [
+        "# Facility location: measured",
+        "",
+        "Written by `benchmarks/solver.py --page` from one CSV file ([how to read it](../benchmarks/README.md)): one",
+        "process per row, one thread, single runs. CPU seconds are of a shared two-core machine; only ratios within an",
+        "instance may be compared. The objective of a `dcsite` row is computed by the harness from the plan.",
+        "",
+        "A peer stops at a limit of its own (see each table); `>=` says that it had not proved the gap by then. Best peer:",
+        "the one with least CPU to the gap; if none got there, the ratio is the least that any of them was given.",
+        "",
+        "## By family",
+        "",
+        "| family | cases | proved | median CPU-s | most CPU-s | most MB | geometric mean, best peer | least ratio | aim |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    detail: list[str] = []
+    for family in families:
+        names = list(dict.fromkeys(row["instance"] for row in rows if row["family"] == family))
+        groups = {name: [row for row in rows if row["instance"] == name] for name in names}
+        ours = {name: next(r for r in group if r["solver"] == "dcsite") for name, group in groups.items()}
+        seconds = [float(row["cpu_s"]) for row in ours.values()]
+        ratios = {name: best_peer(group) for name, group in groups.items()}
+        known = [ratio for _, ratio, _ in ratios.values() if ratio > 0]
+        at_least = any(not done for _, ratio, done in ratios.values() if ratio > 0)
+        mean = (
+            f"{'>= ' if at_least else ''}{geometric_mean(known):.1f} ({len(known)})"
+            if known
+            else "no peer run"
+        )
+        least = f"{min(known):.2f}" if known else ""
+        proved = sum(row["status"] == "optimal" for row in ours.values())
+        memory = max(float(row["memory_mb"]) for row in ours.values())
+        lines.append(
+            f"| {family} | {len(names)} | {proved} | {np.median(seconds):.2f} | {max(seconds):.2f} | {memory:.0f} | "
+            f"{mean} | {least} | {TARGETS.get(family, '')} |"
+        )
+        detail += [
+            "",
+            f"## {family}",
+            "",
+            "| " + " | ".join(COLUMNS[1:]) + " |",
+            "|" + " --- |" * (len(COLUMNS) - 1),
+        ]
+        for name in names:
+            detail += ["| " + " | ".join(cells(row)[1:]) + " |" for row in groups[name]]
+    lost = [
+        f"- `{name}`: {peer} needed {ratio:.2f} of our CPU seconds"
+        for name, group in {
+            r["instance"]: [q for q in rows if q["instance"] == r["instance"]] for r in rows
+        }.items()
+        for peer, ratio, done in [best_peer(group)]
+        if done and ratio < 1
+    ]
+    open_ = [
+        f"- `{row['instance']}`: {row['status']}, gap {float(row['gap_percent']):.4f} % after {float(row['cpu_s']):.1f} CPU-s"
+        for row in rows
+        if row["solver"] == "dcsite" and row["status"] != "optimal"
+    ]
+    lines += ["", "## Where a peer was faster", "", *(lost or ["Nowhere in these rows."])]
+    lines += ["", "## Not proved to the gap asked", "", *(open_ or ["Nothing in these rows."])]
+    return "\n".join([*lines, *detail]) + "\n"
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of a CSV file of this script; a pair of instance and solver that was run again counts once, the last."""
+    with path.open(encoding="utf-8") as file:
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in csv.DictReader(file):
+            numbers = {
+                key: float(row[key]) for key in ("objective", "bound", "gap_percent", "cpu_s", "memory_mb")
+            }
+            found[(row["instance"], row["solver"])] = {**row, **numbers}
+    return list(found.values())
+
+
 def main() -> None:
-    """Read the arguments, run, print the table."""
+    """Read the arguments; measure, or write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--instances", type=Path, required=True, help="folder with the instance files")
+    parser.add_argument("--instances", type=Path, help="folder with the instance files")
     parser.add_argument("--families", default=",".join(FAMILIES), help=f"of {', '.join(FAMILIES)}")
     parser.add_argument("--only", default="", help="instances by name, comma-separated")
     parser.add_argument("--peers", default="none", help=f"all, none, or some of {', '.join(PEERS)}")
@@ -261,10 +375,16 @@ def main() -> None:
     parser.add_argument(
         "--peer-ratio", type=float, default=2.0, help="a peer may take this many times our CPU-s"
     )
-    parser.add_argument("--csv", type=Path)
-    parser.add_argument("--md", type=Path)
+    parser.add_argument(
+        "--limit", type=float, default=0.0, help="wall seconds that dcsite may take (0: no limit)"
+    )
+    parser.add_argument("--csv", type=Path, help="rows are added at its end as they come")
+    parser.add_argument("--page", type=Path, help="write the page of results from --csv and stop")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.page:
+        options.page.write_text(page_text(read_rows(options.csv)), encoding="utf-8")
+        return
     if options.one:
         family, name, solver, limit = options.one
         print(json.dumps(worker(options.instances, family, name, solver, float(limit))))
@@ -273,27 +393,28 @@ def main() -> None:
         p for p in options.peers.split(",") if p in PEERS
     )
     only = set(filter(None, options.only.split(",")))
-    table: list[dict[str, Any]] = []
     print(" | ".join(COLUMNS), flush=True)
     for family, name in case_names(options.instances, tuple(options.families.split(","))):
         if only and name not in only:
             continue
-        ours = fresh(options.instances, family, name, "dcsite", 0.0)
-        rows = [finish(ours, ours)]
+        ours = fresh(options.instances, family, name, "dcsite", options.limit)
+        record(finish(ours, ours), options.csv)
         limit = max(options.peer_limit, options.peer_ratio * ours["cpu_s"])
-        rows += [finish(fresh(options.instances, family, name, peer, limit), ours) for peer in peers]
-        for row in rows:
-            print(" | ".join(cells(row)), flush=True)
-        table += rows
-    if options.csv:
-        with options.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        for peer in peers:
+            record(finish(fresh(options.instances, family, name, peer, limit), ours), options.csv)
+
+
+def record(row: dict[str, Any], path: Path | None) -> None:
+    """Print a row, and add it to the CSV file."""
+    print(" | ".join(cells(row)), flush=True)
+    if path is None:
+        return
+    begun = path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        if not begun:
             writer.writeheader()
-            writer.writerows(table)
-    if options.md:
-        head = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-        body = ["| " + " | ".join(cells(row)) + " |" for row in table]
-        options.md.write_text("\n".join([*head, *body]) + "\n", encoding="utf-8")
+        writer.writerow(row)
 
 
 if __name__ == "__main__":

@@ -79,8 +79,13 @@ def test_the_harness_runs_on_a_folder_and_writes_a_table(tmp_path):
     command = [sys.executable, str(FOLDER / "solver.py"), "--instances", str(tmp_path / "files")]
     command += ["--families", "cap", "--peers", "highs-weak,highs-strong", "--csv", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    assert "tiny | dcsite | optimal | 13.000" in done.stdout
+    assert "cap | tiny | dcsite | optimal | 13.000" in done.stdout
     with out.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["solver"] for row in rows] == ["dcsite", "highs-weak", "highs-strong"]
     assert {float(row["objective"]) for row in rows} == {13.0}
+    page = tmp_path / "page.md"
+    subprocess.run([*command[:2], "--csv", str(out), "--page", str(page)], check=True, timeout=100)
+    text = page.read_text(encoding="utf-8")
+    assert "| cap | 1 | 1 |" in text
+    assert "| tiny | highs-weak | Optimal | 13.000 |" in text
