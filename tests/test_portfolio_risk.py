@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from scipy.optimize import linprog
 from dcsite.data.scenario_file import load_scenario, parse_scenario
 from dcsite.data.tables import load_tables
 from dcsite.errors import InfeasibleError, ScenarioError
-from dcsite.optimize import solve
+from dcsite.optimize import model, risk, solve
 from dcsite.optimize.futures import costs_in_futures, mean_of, tail_mean
 from dcsite.optimize.inputs import build_inputs
 from dcsite.optimize.verify import verify
@@ -350,8 +351,6 @@ def test_dominated_technologies_are_dropped_only_where_every_future_agrees():
     full = solve.optimize(asked, facts)
     inputs = build_inputs(asked, facts, prune=False)
     assert len(inputs.hall_site) >= len(build_inputs(asked, facts).hall_site)
-    from dcsite.optimize import risk
-
     whole = risk.optimize(asked, facts, inputs)
     assert whole.goal_value == pytest.approx(full.goal_value, rel=3e-6)
 
@@ -567,3 +566,20 @@ def test_a_later_connection_for_all_waits_longer_and_unknown_dates_stay_unknown(
     assert (moved[known] > 0.9).all()
     assert first.loc[first["site_id"] == "se-lulea", "wait_years"].isna().all()
     assert second.loc[second["site_id"] == "se-lulea", "wait_years"].isna().all()
+
+
+# --- the rows themselves ----------------------------------------------------------------------------------------
+
+
+def test_the_model_of_two_futures_reads_as_documented(golden):
+    texts = []
+    for kind in ("cvar", "regret"):
+        asked = scenario(kind, SMALL, count=2, chances=(0.75, 0.25), objective={"beta": 0.5, "lambda": 0.5})
+        facts = with_futures(asked, 4, sites=2, technologies=1, factors=[1.0, [2.0, 0.5]])
+        inputs = build_inputs(asked, facts)
+        if kind == "regret":
+            known = pd.DataFrame({"best_usd_per_year": [1.5e8, 1.6e8]})
+            inputs = risk.with_benchmarks(inputs, known)
+        problem, _ = model.build(inputs)
+        texts.append(f"{kind}, constant {problem.offset:.6g}\n{problem.lp_text()}")
+    golden("risk_model.txt", "\n".join(texts))
