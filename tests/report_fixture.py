@@ -169,6 +169,8 @@ def make_evaluation() -> Evaluation:
                         "capex_sd_usd_per_w": 1.0,
                         "time_to_power_years": float("nan") if number % 2 else 3.0,
                         "time_to_power_sd_years": 1.0,
+                        "wait_years": 0.0,
+                        "wait_usd_per_mw_year": 0.0,
                         "generation_nearby_gw": 2.0 * number,
                         "generation_sd_gw": 0.0,
                     }
