@@ -223,3 +223,28 @@ def test_a_plan_without_placements_still_has_its_map():
     plan = MadeUpPlan()
     nothing = replace(plan, placements=plan.placements.head(0), served=plan.served.head(0))
     assert "<circle" not in figures.map_svg(as_report(nothing, evaluation=EVALUATION))
+
+
+def test_a_map_shows_the_part_that_holds_its_places():
+    whole = figures.focus([], [])
+    assert whole == (0.0, 0.0, figures.MAP_WIDTH, figures.map_height())
+    assert figures.focus([10, 990], [100, 400]) == whole
+    left, top, wide, high = figures.focus([300.0, 340.0], [120.0, 180.0])
+    assert left <= 300 - 0.04 * figures.MAP_WIDTH
+    assert left + wide >= 340 + 0.04 * figures.MAP_WIDTH
+    assert top <= 120
+    assert top + high >= 180
+    assert wide / high == pytest.approx(figures.MAP_WIDTH / figures.map_height())
+    assert wide >= figures.LEAST_PART * figures.MAP_WIDTH
+
+
+@given(places=st.lists(st.tuples(st.floats(0, figures.MAP_WIDTH), st.floats(0, 430)), min_size=1, max_size=6))
+def test_a_part_of_the_map_lies_on_the_map_and_holds_every_place(places):
+    x, y = zip(*places, strict=True)
+    left, top, wide, high = figures.focus(x, y)
+    assert left >= 0
+    assert top >= 0
+    assert left + wide <= figures.MAP_WIDTH + 1e-6
+    assert top + high <= figures.map_height() + 1e-6
+    assert all(left - 1e-6 <= a <= left + wide + 1e-6 for a in x)
+    assert all(top - 1e-6 <= b <= top + high + 1e-6 for b in y)

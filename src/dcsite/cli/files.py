@@ -14,6 +14,7 @@ from dcsite.cli.options import (
     VerboseOption,
 )
 from dcsite.cli.output import say, width, write_text
+from dcsite.cli.progress import Progress
 
 if TYPE_CHECKING:
     from dcsite.data.tables import Tables
@@ -66,6 +67,13 @@ def report(
     plain: Annotated[
         bool, typer.Option("--plain", help="Without spectrum and rank acceptability (faster).")
     ] = False,
+    solve_again: Annotated[
+        bool,
+        typer.Option(
+            "--solve-again",
+            help="Find the worth of a run's binding limits by solving one step on too (slow).",
+        ),
+    ] = False,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
     verbose: VerboseOption = False,
@@ -93,13 +101,15 @@ def report(
         refuse_existing(path, force=force)
     tables = load_tables(data_dir)
     pictures = not plain and bool({"html", "pdf", "svg", "xlsx"} & set(names))
-    made = _report_of(source, tables, compare, title, pictures=pictures)
+    with Progress("report") as told:
+        told.step("gathering")
+        made = _report_of(source, tables, compare, title, pictures=pictures, solve_again=solve_again)
     for path in write_report(made, target, names if folder else names[0], force=force):
         say(f"wrote {path}")
 
 
 def _report_of(
-    source: Path, tables: "Tables", compared: str | None, title: str, *, pictures: bool
+    source: Path, tables: "Tables", compared: str | None, title: str, *, pictures: bool, solve_again: bool
 ) -> "Report":
     from dcsite.data.scenario_file import load_scenario
     from dcsite.errors import DcsiteError
@@ -142,7 +152,14 @@ def _report_of(
     named = [name.strip() for name in (compared or "").split(",") if name.strip()]
     ids = site_names(tables, named, evaluation.sites.reset_index(drop=True))
     made = scenario_report(
-        scenario, tables, evaluation=evaluation, plan=plan, compared=ids, title=title, pictures=pictures
+        scenario,
+        tables,
+        evaluation=evaluation,
+        plan=plan,
+        compared=ids,
+        title=title,
+        pictures=pictures,
+        solve_again=solve_again,
     )
     return replace(made, notes=(*notes, *made.notes))
 

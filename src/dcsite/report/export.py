@@ -361,7 +361,11 @@ def plan_lines(plan: Any) -> list[tuple[str, str]]:  # noqa: ANN401
     add("it_mw", "IT power", "{:,.0f} MW")
     add("capex_usd", "Capital", "{:,.2f} B USD", 1e9)
     add("carbon_kg_per_mwh", "Carbon", "{:,.0f} kg per IT-MWh")
-    add("water_m3_per_year", "Water", "{:,.0f} m3/year")
+    water = found.get("water_m3_per_year")
+    if isinstance(water, int | float) and water >= 1e5:
+        add("water_m3_per_year", "Water", "{:,.2f} M m3/year", 1e6)
+    else:
+        add("water_m3_per_year", "Water", "{:,.0f} m3/year")
     if found.get("verified") is not None:
         lines.append(("Checked without the solver", "yes" if found["verified"] else "no"))
     return lines

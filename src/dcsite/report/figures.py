@@ -80,17 +80,29 @@ PAGE: Final[dict[str, str]] = {name: f"var(--{'card' if name == 'paper' else nam
 SERIES: Final = 8
 
 
+Box = tuple[float, float, float, float]
+"""Part of a picture: left, top, width, height."""
+
+
 # --- drawing ----------------------------------------------------------------------------------------------
 
 
 class Drawing:
     """An SVG document under construction: shapes in plain attributes, every text escaped."""
 
-    def __init__(self, width: float, height: float, title: str, colors: Mapping[str, str] = LIGHT) -> None:
+    def __init__(
+        self,
+        width: float,
+        height: float,
+        title: str,
+        colors: Mapping[str, str] = LIGHT,
+        box: Box | None = None,
+    ) -> None:
         self.width, self.height, self.colors = width, height, colors
         words = escape(clean(title))
+        seen = " ".join(_px(value) for value in box or (0.0, 0.0, width, height))
         self.parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{seen}" width="{width:g}" '
             f'height="{height:g}" role="img" aria-label="{words}" font-family="{FONT}" font-size="12">'
             f"<title>{words}</title>"
         ]
@@ -350,7 +362,7 @@ def _apart(spots: Sequence[Spot]) -> list[Spot]:
                 wanted = LEAST_DISTANCE * (spots[a].radius + spots[b].radius)
                 dx, dy = x[b] - x[a], y[b] - y[a]
                 distance = math.hypot(dx, dy)
-                if distance >= wanted - 0.05:
+                if distance >= wanted * (1.0 - 0.004):
                     continue
                 ux, uy = (dx / distance, dy / distance) if distance > 1e-6 else (1.0, 0.0)
                 share = spots[a].radius ** 2 / (spots[a].radius ** 2 + spots[b].radius ** 2)
@@ -363,20 +375,61 @@ def _apart(spots: Sequence[Spot]) -> list[Spot]:
     return [replace(spot, x=float(x[place]), y=float(y[place])) for place, spot in enumerate(spots)]
 
 
+LEAST_PART: Final = 0.24
+"""Smallest part of the map that is shown alone, by its width."""
+MOST_PART: Final = 0.72
+"""Places that are spread over more than this are shown on the whole map."""
+MARGIN_PART: Final = 0.05
+
+
+def focus(x: ArrayLike, y: ArrayLike) -> Box:
+    """The part of the map that holds some places with a margin, in the shape of the whole map."""
+    whole = (0.0, 0.0, MAP_WIDTH, map_height())
+    across, down = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    good = np.isfinite(across) & np.isfinite(down)
+    if not good.any():
+        return whole
+    across, down = across[good], down[good]
+    margin = 2.0 * MARGIN_PART * MAP_WIDTH
+    shape = MAP_WIDTH / map_height()
+    wide = max(float(np.ptp(across)) + margin, (float(np.ptp(down)) + margin) * shape)
+    wide = max(wide, LEAST_PART * MAP_WIDTH)
+    if wide > MOST_PART * MAP_WIDTH:
+        return whole
+    high = wide / shape
+    left = (float(across.min()) + float(across.max()) - wide) / 2.0
+    top = (float(down.min()) + float(down.max()) - high) / 2.0
+    return (
+        min(max(left, 0.0), MAP_WIDTH - wide),
+        min(max(top, 0.0), map_height() - high),
+        wide,
+        high,
+    )
+
+
 def map_picture(
-    spots: Sequence[Spot], links: Sequence[Link], title: str, colors: Mapping[str, str] = LIGHT
+    spots: Sequence[Spot],
+    links: Sequence[Link],
+    title: str,
+    colors: Mapping[str, str] = LIGHT,
+    box: Box | None = None,
 ) -> str:
-    """The map as one SVG document: land, links to demand, circles with labels."""
-    drawing = Drawing(MAP_WIDTH, map_height(), title, colors)
+    """The map as one SVG document: land, links to demand, circles with labels; ``box`` shows a part of it."""
+    drawing = Drawing(MAP_WIDTH, map_height(), title, colors, box)
+    scale = 1.0 if box is None else box[2] / MAP_WIDTH
     drawing.path(sphere(), "sea")
-    drawing.path(graticule(), stroke="grid", stroke_width="0.5")
-    drawing.path(outline()[0], "land", stroke="coast", stroke_width="0.4")
+    drawing.path(graticule(), stroke="grid", stroke_width=f"{0.5 * scale:.3g}")
+    drawing.path(outline()[0], "land", stroke="coast", stroke_width=f"{0.4 * scale:.3g}")
     for link in links:
         drawing.path(
-            link.path, stroke="link", stroke_opacity="0.5", stroke_width=_px(link.width), note=link.note
+            link.path,
+            stroke="link",
+            stroke_opacity="0.5",
+            stroke_width=f"{link.width * scale:.3g}",
+            note=link.note,
         )
     for link in links:
-        drawing.circle(link.x, link.y, 1.4, "link")
+        drawing.circle(link.x, link.y, 1.4 * scale, "link")
     for spot in spots:
         drawing.circle(
             spot.x,
@@ -386,16 +439,16 @@ def map_picture(
             spot.note,
             fill_opacity="0.88",
             stroke="paper",
-            stroke_width="1",
+            stroke_width=f"{scale:.3g}",
         )
         if spot.label:
             drawing.text(
                 spot.x,
-                spot.y + 3.2,
+                spot.y + 3.2 * scale,
                 spot.label,
                 side="middle",
                 fill="accent-ink",
-                font_size="9",
+                font_size=f"{9 * scale:.3g}",
                 font_weight="bold",
             )
     return drawing.svg()
@@ -413,12 +466,25 @@ def map_svg(report: Report, workload: str | None = None, colors: Mapping[str, st
     """Map of a report: the plan's sites sized by MW with the demand they serve, else the ranked sites."""
     sites = report.evaluation.sites if report.evaluation is not None else None
     if report.plan is not None and workload is None:
-        return map_picture(plan_spots(report), demand_links(report), report.title, colors)
+        return plan_map(report, report.title, colors)
     ranking = report.rankings[workload] if workload else next(iter(report.rankings.values()))
-    return map_picture(ranking_spots(ranking, sites), [], f"{report.title}: {ranking.workload}", colors)
+    spots = ranking_spots(ranking, sites)
+    box = focus([spot.x for spot in spots], [spot.y for spot in spots])
+    spots = [replace(spot, radius=spot.radius * box[2] / MAP_WIDTH) for spot in spots]
+    return map_picture(spots, [], f"{report.title}: {ranking.workload}", colors, box)
 
 
-def plan_spots(report: Report) -> list[Spot]:
+def plan_map(report: Report, title: str, colors: Mapping[str, str] = LIGHT) -> str:
+    """The plan's sites and the demand they serve, on the part of the map that holds them."""
+    links = demand_links(report)
+    spots = plan_spots(report)
+    x = [spot.x for spot in spots] + [link.x for link in links]
+    y = [spot.y for spot in spots] + [link.y for link in links]
+    box = focus(x, y)
+    return map_picture(plan_spots(report, box[2] / MAP_WIDTH), links, title, colors, box)
+
+
+def plan_spots(report: Report, scale: float = 1.0) -> list[Spot]:
     """Circles of a plan's sites, largest first, numbered; of several periods the last."""
     sites = report.evaluation.sites if report.evaluation is not None else None
     placements = report.plan.placements
@@ -438,7 +504,7 @@ def plan_spots(report: Report) -> list[Spot]:
             str(row.site_name),
             float(x[place]),
             float(y[place]),
-            max(7.0, radius_px(float(row.it_mw))),
+            scale * max(7.0, radius_px(float(row.it_mw))),
             "accent",
             str(place + 1),
             f"{place + 1}. {row.site_name} ({row.site_id}): {row.it_mw:,.0f} MW",
@@ -573,6 +639,10 @@ def costs_svg(comparison: Comparison, colors: Mapping[str, str] = LIGHT) -> str:
 
 
 PART_TITLES: Final = {
+    "opening": "Opening of sites",
+    "capital": "Capital",
+    "total": "Total",
+    "license": "Licenses",
     "power": "Energy",
     "demand_charge": "Demand charge",
     "water": "Water",
@@ -581,6 +651,36 @@ PART_TITLES: Final = {
     "capex": "Capital",
     "sum": "Sum",
 }
+
+
+FAMILY_TITLES: Final = {
+    "accelerators": "Accelerators",
+    "block_min": "Least block",
+    "budget": "Budget",
+    "carbon_cap": "Carbon",
+    "carbon_intensity": "Carbon per IT-MWh",
+    "coverage": "Coverage",
+    "demand_total": "Load to place",
+    "grid": "Grid connection",
+    "grid_zone": "Grid of a zone",
+    "land": "Land",
+    "latency_mean": "Mean round trip",
+    "max_rtt_ms": "Round trip at most",
+    "peak": "Billed peak",
+    "required": "Required site",
+    "share_max": "Largest share of a site",
+    "share_min": "Least share of a site",
+    "site_min": "Least size of a site",
+    "sites_max": "Sites at most",
+    "sites_min": "Sites at least",
+    "survive": "Loss of a site",
+    "technologies_max": "Technologies at most",
+    "water_basin": "Water of a basin",
+    "water_hour": "Water in the worst hour",
+    "water_site": "Water of a site",
+    "zone_share": "Share of a zone",
+}
+"""Families of limits as a reader says them; others lose their underscores."""
 
 
 WORDS: Final = ("family", "part", "technology", "rule", "criterion", "axis", "kind", "export_class")
@@ -593,9 +693,11 @@ def in_words(column: str, text: str) -> str:
     Examples
     --------
     >>> in_words("part", "fixed_om"), in_words("family", "block_min"), in_words("site_id", "a_b")
-    ('Fixed O&M', 'block min', 'a_b')
+    ('Fixed O&M', 'Least block', 'a_b')
     """
-    return PART_TITLES.get(text, text.replace("_", " ")) if column in WORDS else text
+    if column not in WORDS:
+        return text
+    return (FAMILY_TITLES if column == "family" else PART_TITLES).get(text, text.replace("_", " "))
 
 
 # --- curves -----------------------------------------------------------------------------------------------

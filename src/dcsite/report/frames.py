@@ -377,6 +377,10 @@ def column_of(name: str) -> Column:
         return Column(name, title, unit or _unit_of_name(name), 0)
     if name.endswith("_usd_per_year"):
         return Column(name, title, "USD/year", 2, "number", MILLION, "M USD/year")
+    if name in ("wait_usd", "capital_usd", "cash_usd"):
+        return Column(name, title, "USD", 1, "number", MILLION, "M USD")
+    if name.endswith("_usd_per_month"):
+        return Column(name, title, "USD/month", 2, "number", MILLION, "M USD/month")
     if name in FACTS and not unit:
         return Column(name, title, "", 0, "text")
     digits = _DIGITS.get(name)

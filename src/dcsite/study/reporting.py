@@ -48,6 +48,7 @@ def scenario_report(
     compared: Sequence[str] = (),
     title: str = "",
     pictures: bool = True,
+    solve_again: bool = False,
 ) -> Report:
     """Gather everything a report of a scenario shows.
 
@@ -61,6 +62,8 @@ def scenario_report(
         Site ids to put side by side; default the scenario's ``sites.only``, if few.
     pictures
         Also compute spectrum and rank acceptability.
+    solve_again
+        Also find the worth of each binding limit of the plan by solving one step on (slow).
 
     Returns
     -------
@@ -100,28 +103,34 @@ def scenario_report(
         rankings=rankings,
         comparisons=comparisons,
         plan=plan,
-        tables=plan_worths(plan),
+        tables=plan_worths(plan, honest=solve_again),
         presets=profile_weights(tables, scenario),
         pictures=_pictures(facts, tables, rankings) if pictures else {},
         notes=tuple(notes),
     )
 
 
+WORTH_S: Final = 60.0
+"""Processor seconds for each question to the solver."""
+
 WORTH_SHOWN: Final = ("family", "label", "limit", "unit", "marginal_usd_per_unit")
 
 
-def plan_worths(plan: Any) -> tuple[Table, ...]:  # noqa: ANN401
-    """What the binding limits of a plan are worth at the margin; empty where the plan keeps no solver arrays.
+def plan_worths(plan: Any, *, honest: bool = False) -> tuple[Table, ...]:  # noqa: ANN401
+    """What the binding limits of a plan are worth; empty where the plan keeps no solver arrays.
 
-    Only the linear program of the chosen sites is asked (quick); ``dcsite why`` also solves again.
+    At the margin, from the linear program of the chosen sites (quick); with ``honest`` also from solving
+    the whole question again one step on, which may choose other sites.
     """
     if getattr(plan, "solution", None) is None or plan.placements.empty:
         return ()
     with quiet_stdout():
-        found = why(plan, honest=False)
+        found = why(plan, honest=honest, time_limit_s=WORTH_S)
     frame = found.table
-    hidden = tuple(str(name) for name in frame.columns if name not in WORTH_SHOWN)
+    shown = (*WORTH_SHOWN, "words") if honest else WORTH_SHOWN
+    hidden = tuple(str(name) for name in frame.columns if name not in shown)
     title = "Worth of the binding limits, USD a year per unit, for this set of sites"
+    title += "; then one step on, all chosen anew" if honest else ""
     return (frame_table(frame, "shadow_prices", title, hidden=hidden),) if len(frame) else ()
 
 

@@ -53,7 +53,10 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 1_900_000
 """A page is below 2 MB: of very many sites it holds the best, the other files hold all."""
 
-FIRST_NOTES: Final = 4
+FIRST_NOTES: Final = 2
+MOST_LED: Final = 5
+"""Sites of a plan that the first line names."""
+SITES_VIEW: Final = "Sites"
 PLAN_TABLES: Final = ("shadow_prices", "close_calls")
 """Further tables that belong to the plan."""
 
@@ -226,7 +229,7 @@ def page_data(report: Report, most_sites: int | None = None) -> dict[str, Any]:
         "start": next(iter(report.comparisons), ""),
         "plan": _plan_mw(report, index),
         "left_out": _left_out(report, kept),
-        "views": _views(),
+        "views": _views(_site_records(report, kept)),
     }
 
 
@@ -240,7 +243,8 @@ VIEWS: Final = {
 """Parts of the map to look at: south, north, west, east. [deg]"""
 
 
-def _views() -> list[dict[str, Any]]:
+def _views(sites: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Parts of the map: all of it first, then the part that holds the sites where that is small."""
     views = []
     for name, (south, north, west, east) in VIEWS.items():
         lat = np.linspace(south, north, 9)
@@ -253,6 +257,10 @@ def _views() -> list[dict[str, Any]]:
         box = (left - (grown_wide - wide) / 2, top - (grown_high - high) / 2, grown_wide, grown_high)
         views.append({"name": name, "box": [round(value, 1) for value in box]})
     views[0]["box"] = [0, 0, figures.MAP_WIDTH, figures.map_height()]
+    placed = [site for site in sites if site["x"] is not None]
+    box = figures.focus([site["x"] for site in placed], [site["y"] for site in placed])
+    if box[2] < figures.MAP_WIDTH:
+        views.insert(1, {"name": SITES_VIEW, "box": [round(value, 1) for value in box]})
     return views
 
 
@@ -420,21 +428,48 @@ def _chosen(report: Report, index: Mapping[str, int]) -> list[int]:
 def _plan_mw(report: Report, index: Mapping[str, int]) -> dict[str, float]:
     if report.plan is None:
         return {}
-    placements = report.plan.placements
-    if "period" in placements and len(placements):
-        placements = placements[placements["period"] == placements["period"].max()]
-    total = placements.groupby("site_id", sort=True)["it_mw"].sum()
+    total = _last_period(report.plan.placements).groupby("site_id", sort=True)["it_mw"].sum()
     return {str(index[str(site)]): round(float(mw), 3) for site, mw in total.items() if str(site) in index}
 
 
 # --- static parts -----------------------------------------------------------------------------------------
 
 
+def _last_period(placements: pd.DataFrame) -> pd.DataFrame:
+    if "period" not in placements or placements.empty:
+        return placements
+    return placements[placements["period"] == placements["period"].max()]
+
+
+def _site_names(report: Report) -> dict[str, str]:
+    """Name of every site that the facts or rankings know."""
+    frames = [ranking.table for ranking in report.rankings.values() if "name" in ranking.table]
+    if report.evaluation is not None:
+        frames.insert(0, report.evaluation.sites)
+    names: dict[str, str] = {}
+    for frame in frames:
+        for site_id, name in zip(frame["site_id"], frame["name"], strict=True):
+            names.setdefault(str(site_id), str(plain_value(name) or site_id))
+    return names
+
+
 def _lead(report: Report) -> str:
     if report.plan is not None:
-        placements = report.plan.placements
-        sites = placements["site_id"].nunique()
-        return f"{placements['it_mw'].sum():,.0f} MW at {sites} site{'' if sites == 1 else 's'}; plan {report.plan.status}."
+        placements = _last_period(report.plan.placements)
+        names = _site_names(report)
+        total = (
+            placements.groupby("site_id", sort=True)["it_mw"]
+            .sum()
+            .sort_values(ascending=False, kind="stable")
+        )
+        found = [f"{names.get(str(site), str(site))} ({mw:,.0f} MW)" for site, mw in total.items()]
+        rest = f" and {len(found) - MOST_LED} more" if len(found) > MOST_LED else ""
+        words = "; ".join(found[:MOST_LED]) + rest
+        return (
+            f"{total.sum():,.0f} MW at {len(found)} site{'' if len(found) == 1 else 's'}: {words}."
+            if found
+            else ""
+        )
     for ranking in report.rankings.values():
         if len(ranking.table):
             best = ranking.table.iloc[0]
@@ -481,8 +516,17 @@ def _notes(report: Report, data: Mapping[str, Any]) -> str:
     return f'<section class="note" aria-label="Notes"><ul>{first}</ul>{rest}</section>'
 
 
-def table_html(table: Table, *, top: int | None = SHOWN_ROWS, caption: bool = True) -> str:
-    """A table with the columns that a printed table shows; numbers right, weak qualities marked."""
+def table_html(
+    table: Table,
+    *,
+    top: int | None = SHOWN_ROWS,
+    caption: bool = True,
+    names: Mapping[str, str] | None = None,
+) -> str:
+    """A table with the columns that a printed table shows; numbers right, weak qualities marked.
+
+    ``names`` are written above the ids of sites.
+    """
     columns = [column for column in table.columns if column.name not in table.hidden]
     columns = [column for column in columns if not _is_blank(table.frame[column.name], column)]
     frame = table.frame if top is None else table.frame.head(top)
@@ -492,7 +536,7 @@ def table_html(table: Table, *, top: int | None = SHOWN_ROWS, caption: bool = Tr
     rows = []
     cells = {column.name: [cell_text(value, column) for value in frame[column.name]] for column in columns}
     for place in range(len(frame)):
-        row = "".join(_cell(cells[column.name][place], column) for column in columns)
+        row = "".join(_cell(cells[column.name][place], column, names or {}) for column in columns)
         rows.append(f"<tr>{row}</tr>")
     more = len(table.frame) - len(frame)
     foot = f'<p class="small">and {more} more in the other files of this report</p>' if more else ""
@@ -517,13 +561,17 @@ def _unit(column: Column) -> str:
     )
 
 
-def _cell(text: str, column: Column) -> str:
+def _cell(text: str, column: Column, names: Mapping[str, str]) -> str:
     if column.kind in ("number", "integer"):
         return f'<td class="num">{_text(text)}</td>'
     if column.name.endswith("quality") and text in QUALITY:
         return f'<td class="q-{text}">{text}</td>'
     if column.name == "site_id":
-        return f'<td class="id">{_text(text)}</td>'
+        name = names.get(text, text)
+        also = f'<span class="unit">{_text(text)}</span>' if name != text else ""
+        return f'<td class="id">{_text(name)}{also}</td>'
+    if column.name == "label":
+        text = " · ".join(names.get(part, part) for part in text.split(","))
     text = figures.in_words(column.name, text)
     words = ' class="words"' if len(text) > 24 else ""
     return f"<td{words}>{_text(text)}</td>"
@@ -540,6 +588,7 @@ def _plan_section(report: Report, tables: Mapping[str, Table]) -> str:
     if plan is None:
         return ""
     sites = report.evaluation.sites if report.evaluation is not None else None
+    names = _site_names(report)
     facts = "".join(f"<div><dt>{_text(k)}</dt><dd>{_text(v)}</dd></div>" for k, v in plan_lines(plan))
     parts = [
         '<section id="plan" aria-labelledby="plan-title"><h2 id="plan-title">Plan</h2>',
@@ -550,33 +599,31 @@ def _plan_section(report: Report, tables: Mapping[str, Table]) -> str:
             '<p class="flagged">Not proven optimal: the bound says how much better a plan could at most be.</p>'
         )
     links = figures.demand_links(report)
-    picture = figures.map_picture(
-        figures.plan_spots(report), links, f"Sites of the plan: {report.title}", figures.PAGE
-    )
+    picture = figures.plan_map(report, f"Sites of the plan: {report.title}", figures.PAGE)
     words = "Circles: sites, area grows with MW, numbered as in the table."
     if links:
         words += " Lines: demand they serve, as wide as its share."
     parts.append(f'<figure class="picture">{picture}<figcaption class="small">{words}</figcaption></figure>')
     parts.append('<div class="pair"><div><h3>Where which load goes</h3>')
-    parts.append(table_html(_numbered(plan_table(plan, sites))))
+    parts.append(table_html(_numbered(plan_table(plan, sites)), names=names))
     parts.append("</div>")
     if getattr(plan, "cost_parts", None):
         parts.append(f"<div><h3>Annual cost by parts</h3>{table_html(cost_parts_table(plan))}</div>")
     parts.append("</div>")
     parts += [
-        f"<h3>{_text(_limit_title(table))}</h3>{table_html(_binding_first(table))}"
+        f"<h3>{_text(_limit_title(table))}</h3>{table_html(_binding_first(table), names=names)}"
         for table in plan_tables(plan, sites)
         if table.name in ("robustness", "futures", "waits", "limits", "shadow_prices") and not table.empty
     ]
     parts += [
-        f"<h3>{_text(table.title)}</h3>{table_html(table)}"
+        f"<h3>{_text(table.title)}</h3>{table_html(table, names=names)}"
         for table in report.tables
         if table.name in PLAN_TABLES and not table.empty
     ]
     for name in ("halls", "served", "runs", "dropped"):
         if name in tables:
             table = tables[name]
-            inside = table_html(table)
+            inside = table_html(table, names=names)
             parts.append(_details(f"{_text(table.title)} ({len(table.frame)})", inside))
     return "".join(parts) + "</section>"
 
@@ -708,7 +755,7 @@ def _slots_section(report: Report) -> str:
         return ""
     return (
         '<section id="pictures" aria-labelledby="pictures-title"><h2 id="pictures-title">How sure, and what '
-        f"changes the answer</h2>{''.join(parts)}</section>"
+        f'changes the answer</h2><div class="slots">{"".join(parts)}</div></section>'
     )
 
 

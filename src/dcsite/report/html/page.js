@@ -38,7 +38,9 @@ const shortTitle = (criterion) => criterion.name.replace(/_/g, " ").replace(/^./
 
 // --- state -----------------------------------------------------------------------------------------------
 
-const state = { workload: 0, raw: {}, preset: "default", chosen: [], find: "", sort: "rank", down: false, all: false, view: 0 };
+/** A page of sites that lie close together begins with the part of the map that holds them. */
+const FIRST_VIEW = Math.max(0, data.views.findIndex(({ name }) => name === "Sites"));
+const state = { workload: 0, raw: {}, preset: "default", chosen: [], find: "", sort: "rank", down: false, all: false, view: FIRST_VIEW };
 let result = null;
 const defaults = new Map();
 
@@ -86,7 +88,7 @@ function hashOfState() {
   if (state.find) put("find", state.find);
   if (state.sort !== "rank" || state.down) put("sort", (state.down ? "-" : "") + state.sort);
   if (state.all) put("all", "1");
-  if (state.view) put("view", data.views[state.view].name);
+  if (state.view !== FIRST_VIEW) put("view", data.views[state.view].name);
   return parts.join("&");
 }
 
@@ -115,7 +117,8 @@ function stateOfHash(text) {
   state.sort = sort.replace(/^-/, "");
   if (!COLUMNS.some((column) => column.key === state.sort)) { state.sort = "rank"; state.down = false; }
   state.all = asked.get("all") === "1";
-  state.view = Math.max(0, data.views.findIndex(({ name }) => name === asked.get("view")));
+  const view = data.views.findIndex(({ name }) => name === asked.get("view"));
+  state.view = view < 0 ? FIRST_VIEW : view;
   return true;
 }
 
@@ -493,7 +496,7 @@ function start() {
   byId("find").addEventListener("input", (event) => { state.find = event.target.value; draw(); });
   byId("all").addEventListener("click", () => { state.all = !state.all; draw(); });
   byId("reset").addEventListener("click", () => {
-    Object.assign(state, { chosen: [...data.chosen], find: "", sort: "rank", down: false, all: false, view: 0 });
+    Object.assign(state, { chosen: [...data.chosen], find: "", sort: "rank", down: false, all: false, view: FIRST_VIEW });
     takePreset("default");
     draw();
   });
