@@ -10,11 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from dcsite.batch.cells import box_source
+from dcsite.batch.cells import box_source, file_source
 from dcsite.batch.executor import make_executor
 from dcsite.batch.screen import screen
 from dcsite.cli.app import app
@@ -251,6 +252,14 @@ def test_sites_of_a_table_are_those_of_the_same_rows_in_a_file(at, sites, tables
         )
     )
     pd.testing.assert_frame_equal(found, load_sites(path, tables))
+
+
+def test_cells_of_a_table_are_read_for_a_screening(at, sites, tmp_path):
+    source = file_source(Path(at("sites")), tmp_path / "cells")
+    assert source.label.startswith("2 cells of postgresql://ann@")
+    assert TYPED not in source.label
+    assert np.load(tmp_path / "cells" / "names.npy").tolist() == ["north-plot", "south-plot"]
+    assert np.load(tmp_path / "cells" / "lat.npy") == pytest.approx([47.23, 46.1], abs=1e-7)
 
 
 def test_a_view_a_schema_and_plain_coordinates_are_read(at, sql, tables):

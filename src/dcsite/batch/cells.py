@@ -18,8 +18,9 @@ import numpy as np
 
 from dcsite.data.places import resolve_country
 from dcsite.data.sphere import km_of_chord, unit_xyz
-from dcsite.data.userfiles import NUMBERS, check_geopackage, check_number, read_geojson
+from dcsite.data.userfiles import NUMBERS, check_geopackage, check_number, read_database, read_geojson
 from dcsite.errors import DataError, MissingExtraError, Problem, UsageError
+from dcsite.spec.address import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dcsite.data.tables import Tables
+    from dcsite.data.userfiles import Raw
 
 TILE = 65_536
 """Cells per tile, about."""
@@ -207,7 +209,7 @@ def table_source(tables: Tables, grid: str) -> Source:
 
 
 def file_source(path: Path, folder: Path) -> Source:
-    """Cells of a user's file with ``lat, lon`` (CSV, GeoPackage, GeoJSON, GeoParquet), read in pieces.
+    """Cells of a user's file with ``lat, lon`` (CSV, GeoPackage, GeoJSON, GeoParquet), or of a database table.
 
     The coordinates are laid out as memory-mapped arrays in ``folder``, which every worker must see; ``cell_id`` or ``site_id`` or the row
     number names a cell.
@@ -217,16 +219,21 @@ def file_source(path: Path, folder: Path) -> Source:
     DataError
         With the rows that cannot be used.
     """
-    if not path.is_file():
+    label = str(path)
+    if is_address(path):
+        raw = read_database(str(path))
+        label = raw.name
+        lat, lon, names = _raw_points(raw)
+    elif not path.is_file():
         message = f"{path}: no such file"
         raise DataError(message)
-    if path.suffix.lower() in GEO_SUFFIXES:
+    elif path.suffix.lower() in GEO_SUFFIXES:
         lat, lon, names = _geo_points(path)
     elif path.suffix.lower() == ".parquet":
         lat, lon, names = _parquet_points(path)
     else:
         lat, lon, names = _csv_points(path)
-    _check(path, lat, lon)
+    _check(label, lat, lon)
     folder.mkdir(parents=True, exist_ok=True)
     count = len(lat)
     np.save(folder / "lat.npy", lat)
@@ -238,7 +245,7 @@ def file_source(path: Path, folder: Path) -> Source:
         lat.tobytes() + lon.tobytes() + (b"" if names is None else names.tobytes())
     ).hexdigest()
     payload = {"kind": "file", "folder": str(folder.resolve()), "named": names is not None, "sha256": digest}
-    return Source(f"{count:,} cells of {path}", payload, tiles, math.inf, land_only=False)
+    return Source(f"{count:,} cells of {label}", payload, tiles, math.inf, land_only=False)
 
 
 def plain_number(text: str) -> float | None:
@@ -321,14 +328,7 @@ def _csv_points(path: Path) -> Points:
 
 def _geo_points(path: Path) -> Points:
     if path.suffix.lower() != ".gpkg":
-        found = read_geojson(path)
-        name = next((column for column in ("cell_id", "site_id", "id") if column in found.columns), None)
-        names = None if name is None else np.array([row[name] for row in found.rows], dtype=np.str_)
-        lat, lon = (
-            np.array([check_number(row.get(axis, ""), NUMBERS[axis])[0] for row in found.rows])
-            for axis in ("lat", "lon")
-        )
-        return lat, lon, names
+        return _raw_points(read_geojson(path))
     check_geopackage(path)
     import geopandas
 
@@ -338,6 +338,16 @@ def _geo_points(path: Path) -> Points:
         message = f"{path}: cannot be read ({' '.join(str(error).split())[:200]})"
         raise DataError(message) from None
     return _frame_points(path, frame)
+
+
+def _raw_points(found: Raw) -> Points:
+    name = next((column for column in ("cell_id", "site_id", "id") if column in found.columns), None)
+    names = None if name is None else np.array([row[name] for row in found.rows], dtype=np.str_)
+    lat, lon = (
+        np.array([check_number(row.get(axis, ""), NUMBERS[axis])[0] for row in found.rows])
+        for axis in ("lat", "lon")
+    )
+    return lat, lon, names
 
 
 def _frame_points(path: Path, frame: Any) -> Points:  # noqa: ANN401  (a frame of geopandas)
@@ -383,7 +393,7 @@ def _parquet_points(path: Path) -> Points:
     )
 
 
-def _check(path: Path, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> None:
+def _check(path: str, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> None:
     if len(lat) == 0:
         message = f"{path}: no cells in it"
         raise DataError(message)

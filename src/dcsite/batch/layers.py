@@ -509,7 +509,7 @@ class CoolingNodes:
         """Figures from the model itself, shape (N, technologies, parts)."""
         sites = pd.DataFrame({"site_id": [f"n{k}" for k in range(len(lat))], "lat": lat, "lon": lon})
         facts = _lean(self.tables, lambda lean: cooling_facts(lean, sites, self.profile, self.technologies))
-        stack = facts[list(self.PARTS)].to_numpy(dtype=np.float64)
+        stack: NDArray[np.float64] = facts[list(self.PARTS)].to_numpy(dtype=np.float64)
         return stack.reshape(len(lat), len(self.technologies), len(self.PARTS))
 
     def _from_grid(self, lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -530,18 +530,17 @@ class CoolingNodes:
         if self._serves is None:
             rows, columns = np.nonzero(self._needed)
             some = np.linspace(0, len(rows) - 1, GRID_PROBES).astype(np.int64)
-            lat, lon = SOUTH + rows[some] * STEP_DEG, -180.0 + columns[some] * STEP_DEG
+            lat: NDArray[np.float64] = np.asarray(SOUTH + rows[some] * STEP_DEG, dtype=np.float64)
+            lon: NDArray[np.float64] = np.asarray(-180.0 + columns[some] * STEP_DEG, dtype=np.float64)
             try:
                 grid = self._from_grid(lat, lon)
             except DcsiteError:
                 grid = np.full((len(some), len(self.technologies), len(self.PARTS)), np.nan)
             known = ~np.isnan(grid).any(axis=(1, 2))
-            off = (
-                np.abs(grid[known] - self._direct(lat[known], lon[known]))
-                if known.any()
-                else np.ones((1, 1, 1))
-            )
-            self._serves = bool((off <= GRID_TOLERANCE).all())
+            off = 1.0
+            if known.any():
+                off = float(np.abs(np.subtract(grid[known], self._direct(lat[known], lon[known]))).max())
+            self._serves = off <= GRID_TOLERANCE
         return self._serves
 
 

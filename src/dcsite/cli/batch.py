@@ -246,7 +246,10 @@ def screen(
     step: Annotated[float, typer.Option("--step", help="Spacing of the cells of a box [degrees].")] = 0.1,
     cells: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--cells", help="Own cells: CSV, GeoPackage, GeoJSON or GeoParquet with lat, lon."),
+        typer.Option(
+            "--cells",
+            help="Own cells: CSV, GeoPackage, GeoJSON or GeoParquet, or postgresql://...?table=NAME.",
+        ),
     ] = None,
     profile: ProfilesOption = "cloud",
     scenario: ScenarioOption = None,

@@ -347,8 +347,14 @@ def _read_frame(path: Path) -> Raw:
     return _raw_of_frame(name, frame)
 
 
-def _read_table(text: str) -> Raw:
-    """A table of a database with PostGIS."""
+def read_database(text: str) -> Raw:
+    """Rows of a table of a database with PostGIS, by its address.
+
+    Raises
+    ------
+    DataError
+        If there is no such table, it is empty or too large, or the server refuses.
+    """
     from dcsite.data.postgis import address_of, read_rows
 
     address = address_of(text)
@@ -599,7 +605,7 @@ def read_sites(path: str | Path, tables: Tables) -> pd.DataFrame:
         If the format needs packages that are not installed.
     """
     if is_address(path):
-        return judge(_read_table(str(path)), tables)
+        return judge(read_database(str(path)), tables)
     file = Path(path)
     _limit(file)
     suffix = file.suffix.lower()
