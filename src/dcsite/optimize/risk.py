@@ -49,6 +49,9 @@ SAME_MODEL: Final = 1.0e-6
 SAME_PLAN: Final = 1.0e-10
 """Relative cost within which two plans are the same: what a tie-break may add to the objective."""
 
+WORTH_SAYING: Final = 5.0e3
+"""What better benchmarks could add to the regret and is still no news. [USD/year]"""
+
 BREACH: Final = 1.0e4
 """Cost of a unit by which a limit is broken, above what any hours save. [M USD per kt or 1,000 m3]"""
 
@@ -381,7 +384,7 @@ def _with_report(plan: Plan, solution: Solution, nominal: _Best | None, best_bou
             notes.append(f"the nominal plan beside it is proved to {away:.2%} only")
     if best_bound is not None and best is not None:
         loose = float(np.max(best - np.fmin(best_bound, best)))
-        if loose > 1.0:
+        if loose > WORTH_SAYING:
             notes.append(
                 f"regret is counted against the best plans known; better ones could add up to "
                 f"{loose / M:,.2f} M USD a year to it"

@@ -752,7 +752,8 @@ def plan_tables(plan: Any, sites: pd.DataFrame | None = None) -> list[Table]:  #
             taken.add(name)
             hidden = tuple(key for key in ("point_number",) if key in frame)
             if name == "futures":
-                hidden = (*hidden, *(str(key) for key in frame if frame[key].isna().all()))
+                blank = [str(key) for key in frame if frame[key].isna().all()]
+                hidden = (*hidden, *dict.fromkeys([*blank, "best_bound_usd_per_year"]))
             one_period = "period" in frame and len(set(frame["period"])) <= 1
             tables.append(
                 frame_table(frame, name, title, hidden=(*hidden, *(["period"] if one_period else [])))
