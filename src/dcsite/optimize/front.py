@@ -69,7 +69,7 @@ class FrontPoint:
     x, y
         The two goals of the plan, recomputed from the facts, in natural units.
     cap
-        Largest value of the capped goal for which the plan is the answer; infinite at the free end.
+        Value of the capped goal up to which nothing better was found; infinite at the free end.
     bound
         No plan whose capped goal is at most that of this one has less of the minimized goal.
     gap
@@ -230,7 +230,7 @@ class _Tracer:
         self.vector = self.model.vector
         self.notes: list[str] = []
         self.least = -math.inf
-        self.least_proven = True
+        self.all_proven = True
         self.known: list[_Known] = []
 
     # --- asking -------------------------------------------------------------------------------------------
@@ -316,7 +316,7 @@ class _Tracer:
             self.vector[self.capped], gap=self.gap, budget=self._budget(), starts=[answer.x], seek=False
         )
         if second.outcome.status != "optimal":
-            self.least_proven = False
+            self.all_proven = False
             self.notes.append(
                 f"a limit stopped the proof that no plan at the least {self.minimized} has less {self.capped}"
             )
@@ -339,12 +339,12 @@ class _Tracer:
             bound = math.ceil(bound - 1e-6)
         self.least = bound
         if answer.x is None:
-            self.least_proven = False
+            self.all_proven = False
             self.notes.append(f"a limit stopped the search for the least {self.capped}")
             return None
         least = self._of(self.capped, answer.x)
         if highs.relative_gap(least, bound) > self.gap + 1e-9 and least - bound > close + ROOM:
-            self.least_proven = False
+            self.all_proven = False
             self.notes.append(f"a limit stopped the proof of the least {self.capped}")
         cap = least if self.capped == "sites" else least + self._room(least)
         if free.capped <= cap:
@@ -397,11 +397,15 @@ class _Tracer:
         starts = [tight.x, loose.x]
         answer = self._under(cap, starts, seek=self.capped == "sites")
         if answer.x is None:
+            self.notes.append(
+                f"a limit stopped the search for a point between two others ({self._words(tight)})"
+            )
+            self.all_proven = False
             tight.top = cap
             return
         new = self._point(answer, cap)
         close = SAME * self._width()
-        if new.capped <= tight.capped + close and new.value >= tight.value - 1e-9 * abs(tight.value):
+        if new.value >= tight.value - 1e-9 * abs(tight.value) and new.capped >= tight.capped - close:
             tight.top = cap
             tight.bound = max(tight.bound, min(new.bound, tight.value))
             return
@@ -497,7 +501,7 @@ class _Tracer:
             )
         knee = knee_of([(point.x, point.y) for point in found])
         least = self.least * steps[1]
-        proven = self.least_proven and all(point.proven for point in found)
+        proven = self.all_proven and all(point.proven for point in found)
         if len(found) == 1:
             self.notes.insert(
                 0,

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 CAPS: Final = "goal_cap"
 """Family of the rows that cap goals; their right-hand sides are what changes from question to question."""
 
+FAR: Final = 0.03
+"""A start this far (relative) above the relaxation is no good one: a smaller model is asked for another."""
+
 
 @dataclass
 class Precise(solve.Budget):
@@ -237,7 +240,7 @@ class Reuse:
         starts
             Values of known plans, of any earlier shape.
         seek
-            Also look for a first plan in a smaller model.
+            Also look for a first plan in a smaller model; without it only where the starts are far from the bound.
 
         Raises
         ------
@@ -249,6 +252,14 @@ class Reuse:
             vector = self.padded(cost)
             relaxed = self._relaxation(vector, budget)
             problem = self.problem.with_cost(vector)
+            known = [self.padded(x) for x in starts if x is not None]
+            hunt = seek
+            if known and not seek:
+                best = solve.cheapest(problem, known)
+                known = [] if best is None else [best]
+                worth = math.inf if best is None else float(vector @ best)
+                floor = relaxed.objective if relaxed.status == "optimal" else -math.inf
+                hunt = highs.relative_gap(worth, floor) > FAR
             outcome = solve.solve_relaxed(
                 problem,
                 relaxed,
@@ -256,8 +267,8 @@ class Reuse:
                 self.inputs,
                 budget=budget,
                 gap=gap,
-                starts=[self.padded(x) for x in starts if x is not None],
-                seek=seek,
+                starts=known,
+                seek=hunt,
                 say=self.say,
             )
             self.solves += 1
