@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 Status = Literal["optimal", "feasible", "infeasible", "unbounded", "limit", "error"]
 INFINITE = math.inf
 ROW_WISE = 2
-TELL_EVERY_S = 1.0
 """HiGHS' number for a matrix stored by rows."""
+TELL_EVERY_S = 1.0
+"""Wall seconds between two reports of a gap."""
+LOOK_AGAIN_S = 0.02
+"""Wall seconds between two looks at the processor clock once a limit is near: the look itself costs up to 0.1 ms."""
 
 
 @dataclass(frozen=True)
@@ -457,16 +460,21 @@ class Session:
         self._late = False
         limit = self._options.cpu_limit_s
         end = math.inf if limit is None else time.thread_time() + limit
+        # One thread never spends processor time faster than wall time passes, so the dear clock is seldom read.
+        look = math.inf if limit is None else time.monotonic() + limit
         tell = self._options.tell if mixed else None
         told = time.monotonic()
         with Interrupts() as interrupts:
 
             def stop(event: Any) -> None:  # noqa: ANN401
-                nonlocal told
+                nonlocal told, look
                 if tell is not None and time.monotonic() - told >= TELL_EVERY_S:
                     told = time.monotonic()
                     tell(float(event.data_out.mip_primal_bound), float(event.data_out.mip_dual_bound))
-                self._late = self._late or time.thread_time() > end
+                if time.monotonic() >= look:
+                    left = end - time.thread_time()
+                    self._late = left <= 0.0
+                    look = time.monotonic() + max(left, LOOK_AGAIN_S)
                 if interrupts.hit or self._late:
                     event.interrupt()
 
