@@ -49,6 +49,8 @@ notebooks: $(VENV)/.test
 
 docs: $(VENV)/.test
 	$(BIN)/python scripts/reference.py
+	$(BIN)/python scripts/accuracy_latency.py
+	$(BIN)/python scripts/accuracy.py
 
 site: $(VENV)/.test
 	$(BIN)/mkdocs build --strict

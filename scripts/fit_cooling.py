@@ -117,14 +117,14 @@ def site_weights(rows: pd.DataFrame) -> np.ndarray:
 
 def robust_mean(values: np.ndarray, weights: np.ndarray, limit: float) -> float:
     """Weighted mean with Huber weights beyond ``limit``."""
-    mean = float(np.average(values, weights=weights))
+    mean = float(weights @ values / weights.sum())
     for _ in range(12):
-        trust = np.minimum(1.0, limit / np.maximum(np.abs(values - mean), 1e-12))
-        mean = float(np.average(values, weights=weights * trust))
+        trust = weights * np.minimum(1.0, limit / np.maximum(np.abs(values - mean), 1e-12))
+        mean = float(trust @ values / trust.sum())
     return mean
 
 
-def fit(rows: pd.DataFrame, form: Form) -> ReportedFit:
+def fit(rows: pd.DataFrame, form: Form, *, water: bool = True) -> ReportedFit:
     """Fit the estimate to site-years; intervals are filled by :func:`with_intervals`."""
     weights = site_weights(rows)
     technology, family = rows["technology"].to_numpy(), rows["technology"].map(FAMILY).to_numpy()
@@ -160,7 +160,7 @@ def fit(rows: pd.DataFrame, form: Form) -> ReportedFit:
         pue_slope=slope,
         pue_below=np.full(count, np.nan),
         pue_above=np.full(count, np.nan),
-        wue_factor=water_factors(rows),
+        wue_factor=water_factors(rows) if water else np.ones(count),
         wue_warmth_per_k=np.array(
             [WARM_WATER_PER_K if name == "water_chiller_tower" else 0.0 for name in TECHNOLOGIES]
         ),
@@ -215,15 +215,15 @@ def predict_water(made: ReportedFit, rows: pd.DataFrame) -> np.ndarray:
     return rows["model_consumption"].to_numpy() * factor
 
 
-def out_of_fold(rows: pd.DataFrame, form: Form) -> tuple[np.ndarray, np.ndarray]:
+def out_of_fold(rows: pd.DataFrame, form: Form, *, water: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """PUE and water of each site-year from a fit without its site."""
-    pue, water = np.empty(len(rows)), np.empty(len(rows))
+    pue, used = np.empty(len(rows)), np.empty(len(rows))
     for group in sorted(set(rows["group"])):
         here = (rows["group"] == group).to_numpy()
-        made = fit(rows[~here], form)
+        made = fit(rows[~here], form, water=water)
         pue[here] = predict(made, rows[here])
-        water[here] = predict_water(made, rows[here])
-    return pue, water
+        used[here] = predict_water(made, rows[here]) if water else np.nan
+    return pue, used
 
 
 def rmse(error: np.ndarray) -> float:
@@ -236,7 +236,7 @@ def choose(rows: pd.DataFrame) -> tuple[Form, list[tuple[str, Form, float]]]:
     tried: list[tuple[str, Form, float]] = []
 
     def score(form: Form, within: np.ndarray | None = None) -> float:
-        error = out_of_fold(rows, form)[0] - rows["pue"].to_numpy()
+        error = out_of_fold(rows, form, water=False)[0] - rows["pue"].to_numpy()
         return rmse(error if within is None else error[within])
 
     form = Form()
