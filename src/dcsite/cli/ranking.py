@@ -177,7 +177,7 @@ def rank(
         sites_file=sites,
         catalog=not only_own,
         where=where_of(where),
-        weights=weights_of(weights),
+        weights=weights_of(weights, base),
         base=base,
         **changes,
     )
@@ -251,7 +251,7 @@ def compare(
         users=users,
         sites_file=sites,
         only=None if sites and not named else named,
-        weights=weights_of(weights),
+        weights=weights_of(weights, base),
         base=None if profile else base,
         subsidy_removed=subsidy_removed or None,
         allow_risk=allow_risk or None,

@@ -61,7 +61,7 @@ def asked_scenario(
         sites_file=sites,
         only=only or None,
         where=where_of(where),
-        weights=weights_of(weights),
+        weights=weights_of(weights, base),
         base=base,
     )
 

@@ -584,7 +584,8 @@ def bars_svg(
     """Stacked score bars of the best sites, with their legend."""
     frame = with_places(ranking.table.head(top), sites)
     row_px, left, wide = 21.0, 200.0, 540.0
-    entries = [(f"c-{name}", criterion.title) for name, criterion in ranking.criteria.items()]
+    shades = {name: f"c-{name}" if f"c-{name}" in LIGHT else "s4" for name in ranking.criteria}
+    entries = [(shades[name], criterion.title) for name, criterion in ranking.criteria.items()]
     room = 18 * (1 + sum(30 + 6.8 * len(words) for _, words in entries) // 800)
     drawing = Drawing(800, 40 + room + row_px * len(frame), f"Score by parts: {ranking.workload}", colors)
     y = _legend(drawing, entries, 4, 8)
@@ -593,7 +594,9 @@ def bars_svg(
         x = left
         for name, criterion in ranking.criteria.items():
             step = max(0.0, float(row[f"score_{name}"])) / 100.0 * wide
-            drawing.rect(x, y, step, 15, f"c-{name}", f"{criterion.title}: {row[f'score_{name}']:.1f} points")
+            drawing.rect(
+                x, y, step, 15, shades[name], f"{criterion.title}: {row[f'score_{name}']:.1f} points"
+            )
             x += step
         drawing.text(x + 6, y + 12, f"{row['score']:.1f}")
         y += row_px

@@ -209,6 +209,9 @@ def _gather(result: Any) -> Report:  # noqa: ANN401
             result.stability, "stability", f"How far each weight may move: {result.workload}"
         )
         tables: tuple[Table, ...] = (table, weights)
+        if len(result.dominance):
+            words = f"Sites at least as good as another in every weighted criterion: {result.workload}"
+            tables = (*tables, frame_table(result.dominance, "dominance", words))
         if len(result.worlds):
             words = f"Who wins in each world of prices: {result.workload}"
             tables = (*tables, frame_table(result.worlds, "price_years", words))
@@ -355,7 +358,8 @@ def column_of(name: str) -> Column:
     unit, title = FACTS.get(name, ("", ""))
     if name.startswith("score_") and name != "score_sd":
         criterion = BY_NAME.get(name.removeprefix("score_"))
-        return Column(name, f"{criterion.title if criterion else name}", "points", 1)
+        own = name.removeprefix("score_").replace("_", " ").capitalize()
+        return Column(name, criterion.title if criterion else own, "points", 1)
     if name.startswith("value_"):
         return Column(name, f"Value {name.removeprefix('value_')}", "0-1", 3)
     if name == "share_ratio":

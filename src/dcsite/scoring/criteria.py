@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dcsite.spec.scenario import Score
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -219,6 +221,29 @@ CRITERIA: tuple[Criterion, ...] = (
 BY_NAME = {criterion.name: criterion for criterion in CRITERIA}
 MAIN = ("price", "water", "cooling", "latency")
 """Criteria with a derived default weight; the others have weight 0 unless asked for."""
+
+
+def own_columns(name: str) -> tuple[str, str]:
+    """Columns of the facts that hold a criterion of the scenario and its standard deviation."""
+    return f"own_{name}", f"own_{name}_sd"
+
+
+def criteria_of(score: Score) -> dict[str, Criterion]:
+    """Criteria of a scenario: the built-in ones between its anchors, then its own.
+
+    Raises
+    ------
+    ScenarioError
+        If an anchor cannot be used.
+    """
+    found = with_anchors(score.anchors)
+    for name, own in score.own.items():
+        column, spread = own_columns(name)
+        title = own.title or name.replace("_", " ").capitalize()
+        found[name] = Criterion(
+            name, title, column, own.unit, own.best, own.worst, spread, "a criterion of the scenario"
+        )
+    return found
 
 
 def with_anchors(anchors: Mapping[str, tuple[float, float]]) -> dict[str, Criterion]:

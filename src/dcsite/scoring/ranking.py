@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dcsite.errors import DcsiteError, UsageError
-from dcsite.scoring.criteria import BY_NAME, Criterion, with_anchors
+from dcsite.scoring.criteria import BY_NAME, Criterion, criteria_of
 from dcsite.scoring.pairwise import CONSISTENCY_LIMIT_RATIO, weights_of_judgments
 from dcsite.scoring.weights import Weights, given_weights, scenario_weights
 
@@ -183,7 +183,7 @@ def rank(
     if chosen_method not in METHODS:
         message = f"unknown method '{chosen_method}'"
         raise UsageError(message, hint=f"one of {', '.join(METHODS)}")
-    criteria = with_anchors(scenario.score.anchors)
+    criteria = criteria_of(scenario.score)
     asked = weights if weights is not None else scenario.score.weights
     has_users = workload in evaluation.markets
     notes: list[str] = []
@@ -201,13 +201,13 @@ def rank(
     if asked is None:
         derived = scenario_weights(profile, scenario, criteria=criteria, has_users=has_users)
     else:
-        derived = given_weights(asked)
+        derived = given_weights(asked, criteria)
         if not has_users and derived.weight.get("latency", 0.0) > 0:
             others = {name: value for name, value in derived.weight.items() if name != "latency"}
             if sum(others.values()) <= 0:
                 message = f"'{workload}' has no users, so latency alone cannot rank its sites"
                 raise UsageError(message, hint="name a market (--users world), or weigh another criterion")
-            derived = given_weights(others)
+            derived = given_weights(others, criteria)
             notes.append(f"'{workload}' has no users: the weight of latency went to the other criteria")
     rows, excluded = eligible_rows(evaluation, workload, derived, criteria)
     best = best_technology(rows, criteria, derived, chosen_method)

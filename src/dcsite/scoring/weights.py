@@ -168,7 +168,7 @@ def generalized_cost_usd_per_rack_year(
     return np.asarray(mwh_per_rack_year(profile) * running - nearness, dtype=np.float64)
 
 
-def given_weights(weights: Mapping[str, float]) -> Weights:
+def given_weights(weights: Mapping[str, float], criteria: Mapping[str, Criterion] = BY_NAME) -> Weights:
     """Normalize weights that the user gave; criteria that are not named weigh nothing.
 
     Raises
@@ -182,9 +182,9 @@ def given_weights(weights: Mapping[str, float]) -> Weights:
     0.75
     """
     for name, value in weights.items():
-        if name not in BY_NAME:
+        if name not in criteria:
             message = f"weights: unknown criterion '{name}'"
-            raise UsageError(message, hint=f"the criteria are {', '.join(BY_NAME)}")
+            raise UsageError(message, hint=f"the criteria are {', '.join(criteria)}")
         if not 0 <= value < float("inf"):
             message = f"weights: the weight of {name} must be 0 or more, got {value:g}"
             raise UsageError(message)
@@ -193,6 +193,6 @@ def given_weights(weights: Mapping[str, float]) -> Weights:
         message = "weights: at least one weight must be above 0"
         raise UsageError(message, hint="for example price=40,water=20,cooling=25,latency=15")
     scaled = {
-        name: weights.get(name, 0.0) / total for name in BY_NAME if name in MAIN or weights.get(name, 0) > 0
+        name: weights.get(name, 0.0) / total for name in criteria if name in MAIN or weights.get(name, 0) > 0
     }
     return Weights(scaled, {})

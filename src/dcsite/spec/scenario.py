@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, ValidationInfo, field_validator, model_validator
 
 from dcsite.spec.address import is_address, read_address
 from dcsite.spec.base import Model
@@ -228,16 +228,56 @@ class Objective(Model):
 class Solver(Model):
     """How far the proof goes."""
 
-    gap: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.001
-    time_limit_s: Positive | None = 60.0
-    node_limit: Annotated[int, Field(strict=True, ge=1)] | None = None
+    gap: Annotated[float, Field(strict=True, ge=0, lt=1)] = Field(
+        0.001, description="asked gap between cost and proven bound, over the cost [-]"
+    )
+    time_limit_s: Positive | None = Field(
+        60.0,
+        description="processor seconds of the search, so a busy machine does not change the plan; the plan found "
+        "so far is kept, with its gap (a solver reached by PuLP counts wall seconds) [s]",
+    )
+    node_limit: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        None, description="branches of one solve: the limit that stops at the same plan on every machine"
+    )
     module_mw: Positive | None = None
     technologies: Literal["all", "best"] = "all"
+
+
+class OwnCriterion(Model):
+    """A criterion of your own: a figure per site, and what is best and worst."""
+
+    title: str = ""
+    unit: str = ""
+    best: float = Field(description="figure of value 1")
+    worst: float = Field(description="figure of value 0")
+    column: Annotated[str, Field(pattern=r"^x_")] | None = Field(
+        None, description="column x_... of your sites file"
+    )
+    file: str | None = Field(None, description="CSV with site_id, value and, if you like, sd")
+    sd: NonNegative = Field(
+        0.0, description="standard deviation where the file states none, for ties and draws"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> OwnCriterion:
+        if (self.column is None) == (self.file is None):
+            message = "give either column or file"
+            raise ValueError(message)
+        if self.best == self.worst:
+            message = "best and worst must differ"
+            raise ValueError(message)
+        return self
+
+
+OwnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 class Score(Model):
     """How sites are scored."""
 
+    own: dict[OwnName, OwnCriterion] = Field(
+        default_factory=dict, description="criteria of your own, by name; weigh them in weights"
+    )
     weights: dict[str, NonNegative] | None = None
     pairwise: dict[str, Positive] = Field(
         default_factory=dict,
@@ -254,13 +294,23 @@ class Score(Model):
         1.2, description="PUE at which the derived weights value the price of power [-]; a choice"
     )
 
+    @field_validator("own")
+    @classmethod
+    def _new(cls, value: dict[str, OwnCriterion]) -> dict[str, OwnCriterion]:
+        taken = [name for name in value if name in CRITERIA]
+        if taken:
+            message = f"'{taken[0]}' is the name of a built-in criterion: choose another"
+            raise ValueError(message)
+        return value
+
     @field_validator("pairwise")
     @classmethod
-    def _pairs(cls, value: dict[str, float]) -> dict[str, float]:
+    def _pairs(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        known = (*CRITERIA, *info.data.get("own", {}))
         for key in value:
             names = key.split("/")
-            if len(names) != 2 or names[0] == names[1] or any(name not in CRITERIA for name in names):
-                message = f"'{key}' is not CRITERION/CRITERION; the criteria are {', '.join(CRITERIA)}"
+            if len(names) != 2 or names[0] == names[1] or any(name not in known for name in names):
+                message = f"'{key}' is not CRITERION/CRITERION; the criteria are {', '.join(known)}"
                 raise ValueError(message)
         return value
 
@@ -273,10 +323,11 @@ class Score(Model):
 
     @field_validator("weights", "anchors")
     @classmethod
-    def _known(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _known(cls, value: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
+        known = CRITERIA if info.field_name == "anchors" else (*CRITERIA, *info.data.get("own", {}))
         for key in value or {}:
-            if key not in CRITERIA:
-                message = f"unknown criterion '{key}'; the criteria are {', '.join(CRITERIA)}"
+            if key not in known:
+                message = f"unknown criterion '{key}'; the criteria are {', '.join(known)}"
                 raise ValueError(message)
         if value and isinstance(next(iter(value.values())), float) and sum(value.values()) <= 0:
             message = "at least one weight must be above 0"

@@ -255,6 +255,20 @@ def _anchor_entries(scenario: Scenario) -> Iterator[Entry]:
             settable=True,
             given=name in scenario.score.anchors,
         )
+    for name, own in scenario.score.own.items():
+        yield Entry(
+            key=f"score.own.{name}",
+            kind="anchor",
+            value=(own.best, own.worst),
+            unit=own.unit,
+            low=None,
+            high=None,
+            meaning=f"{own.title or name}: best and worst anchor of a criterion of the scenario",
+            source="scenario",
+            quality="",
+            settable=False,
+            given=True,
+        )
 
 
 def _workload_entries(workload: Workload, profile: Profile) -> Iterator[Entry]:

@@ -29,6 +29,7 @@ from dcsite.study import exclusions
 from dcsite.study.candidates import candidate_sites
 from dcsite.study.cooling import cooling_facts, hourly_pue
 from dcsite.study.markets import market_of, reach_facts
+from dcsite.study.own_criteria import add_own_criteria
 from dcsite.study.power import interruptible_blocks, interruptible_facts, power_facts
 from dcsite.units import HOURS_PER_YEAR, KG_PER_TONNE, LITERS_PER_M3
 
@@ -110,6 +111,7 @@ def evaluate(scenario: Scenario, tables: Tables, *, points: Sequence[str] = ()) 
         if _coupled(scenario, sites) and profile.interruptible_fraction > 0:
             blocks += _blocks(scenario, tables, sites, workload, profile, power, part)
     facts = pd.concat(parts, ignore_index=True)
+    notes += add_own_criteria(scenario, tables, sites, facts)
     assumptions += _assumptions(scenario, resolved)
     notes += found.notes
     logging.getLogger(__name__).info(

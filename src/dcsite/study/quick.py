@@ -121,8 +121,10 @@ def key_values(text: str, option: str) -> dict[str, str]:
     return found
 
 
-def weights_of(text: str | None) -> dict[str, float] | None:
+def weights_of(text: str | None, base: Scenario | None = None) -> dict[str, float] | None:
     """Weights from ``price=40,water=20``, or judgments about pairs from ``price/water=3``.
+
+    Criteria of the scenario ``base`` count beside the built-in ones.
 
     Raises
     ------
@@ -133,19 +135,20 @@ def weights_of(text: str | None) -> dict[str, float] | None:
 
     if text is None:
         return None
+    known = (*BY_NAME, *(base.score.own if base is not None else ()))
     found: dict[str, float] = {}
     given = key_values(text, "--weights")
     if any("/" in key for key in given) and not all("/" in key for key in given):
         message = f"--weights {text}: give either weights or judgments about pairs"
         raise UsageError(message, hint="price=40,water=20 or price/water=2,price/latency=1,water/latency=0.5")
     for key, value in given.items():
-        if "/" not in key and key not in BY_NAME:
+        if "/" not in key and key not in known:
             import difflib
 
-            near = difflib.get_close_matches(key, BY_NAME, n=1)
+            near = difflib.get_close_matches(key, known, n=1)
             message = f"--weights: unknown criterion '{key}'"
             raise UsageError(
-                message, hint=f"did you mean '{near[0]}'?" if near else f"criteria: {', '.join(BY_NAME)}"
+                message, hint=f"did you mean '{near[0]}'?" if near else f"criteria: {', '.join(known)}"
             )
         try:
             number = float(value)

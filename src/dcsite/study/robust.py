@@ -284,6 +284,12 @@ def robust_sentences(result: Robustness, ranking: Ranking) -> tuple[str, ...]:
         f"{winners} of {len(table)} sites are first under some weights, the facts as they are; the others are "
         "behind whatever one values."
     )
+    beaten = result.dominance["dominated"].nunique()
+    by_first = int((result.dominance["site_id"] == first["site_id"]).sum())
+    told.append(
+        f"{beaten} of {len(table)} sites are no better than some other in any criterion and worse in one "
+        f"({by_first} of them than {name}); the pairs are in the other formats."
+    )
     move = result.move
     if move is None and len(table) > 1:
         told.append(f"No weights put {table.iloc[1]['name']} (2nd) before {name}.")
@@ -295,7 +301,8 @@ def robust_sentences(result: Robustness, ranking: Ranking) -> tuple[str, ...]:
     elif move is not None:
         told.append(f"{table.iloc[1]['name']} is level with {name}.")
     for _, row in result.stability.iterrows():
-        title = BY_NAME[row["criterion"]].title.lower()
+        known = BY_NAME.get(row["criterion"])
+        title = known.title.lower() if known else str(row["criterion"]).replace("_", " ")
         ends = []
         if row["winner_below"]:
             ends.append(f"below {row['low']:.1%} {row['winner_below']} leads")

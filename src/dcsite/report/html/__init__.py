@@ -40,7 +40,7 @@ from dcsite.report.frames import (
 from dcsite.report.plain import plain_value
 from dcsite.report.terminal import cell_text, clean
 from dcsite.scoring import ranking as scoring
-from dcsite.scoring.criteria import BY_NAME, MAIN, with_anchors
+from dcsite.scoring.criteria import BY_NAME, MAIN, criteria_of
 from dcsite.scoring.robustness import Robustness
 from dcsite.scoring.weights import swing_weights
 
@@ -385,9 +385,9 @@ def _workload_record(
 
 
 def _criteria(report: Report, ranking: Ranking) -> list[Criterion]:
-    anchors = report.evaluation.scenario.score.anchors if report.evaluation is not None else {}
-    known = {**with_anchors(dict(anchors)), **ranking.criteria}
-    return [known[name] for name in BY_NAME]
+    known = {**(criteria_of(report.evaluation.scenario.score) if report.evaluation else BY_NAME)}
+    known |= ranking.criteria
+    return list(known.values())
 
 
 def _column(values: pd.Series, *, exact: bool, first: Any, place: Any) -> Any:  # noqa: ANN401

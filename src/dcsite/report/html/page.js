@@ -33,7 +33,7 @@ function print(value, field, sign = false) {
 
 const points = (x) => x.toLocaleString("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const percent = (x) => `${Math.round(100 * x)} %`;
-const color = (name) => `var(--c-${name})`;
+const color = (name) => `var(--c-${name}, var(--s4))`;
 const shortTitle = (criterion) => criterion.name.replace(/_/g, " ").replace(/^./, (mark) => mark.toUpperCase());
 
 // --- state -----------------------------------------------------------------------------------------------
