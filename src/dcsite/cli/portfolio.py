@@ -270,11 +270,17 @@ def why(
                 "step",
                 "honest_low_usd_per_year",
                 "honest_high_usd_per_year",
+                "words",
             ),
         ),
         frame_table(found.close_calls, "close_calls", "Close calls: forcing a site in costs at least"),
     ]
-    show_tables(tables, list(found.notes), output_format)
+    said = [
+        f"{row.family} {row.label}: {row.words}".replace("_", " ")
+        for row in found.table.itertuples()
+        if row.words
+    ]
+    show_tables(tables, [*said, *found.notes], output_format)
 
 
 def why_not(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from dcsite.errors import Problem as Complaint
-    from dcsite.optimize.highs import Outcome
+    from dcsite.optimize.highs import Options, Outcome
     from dcsite.optimize.inputs import Floats, Inputs, Ints
     from dcsite.optimize.model import Index
     from dcsite.optimize.problem import Block
@@ -38,6 +38,10 @@ RTT_STRETCH: Final = 2.0
 """How far beyond an RTT limit the doctor looks, as a factor."""
 RTT_PENALTY: Final = 0.1
 """Penalty per 10 ms and MW of demand: one MW served 10 ms late costs as much as a tenth of a MW of grid."""
+ENOUGH_OPTIONS: Final = 2
+"""From so many single repairs on, none of several limits is looked for."""
+REACH_SITES: Final = 16
+"""Sites per workload, by the users that they add, among which a first repair is looked for."""
 OPTIONS: Final = 4
 """Alternative repairs shown at most."""
 MOST_OF_A_LOAD: Final = 0.9
@@ -283,7 +287,7 @@ class _Doctor:
                 "stretch",
                 cost=np.full(count, limit.penalty),
                 lower=0.0,
-                upper=np.inf,
+                upper=self._most(limit),
                 integer=limit.whole,
                 labels=Labels({"number": np.arange(count)}),
             )
@@ -297,6 +301,12 @@ class _Doctor:
                 blocks = _with_less_demand(self.inputs, limit, blocks, begin, len(made.columns))
             made = replace(made, blocks=tuple(blocks))
         return made, columns
+
+    def _most(self, limit: Limit) -> float:
+        """How far a limit may be stretched: next to no load is no repair."""
+        if limit.family not in ("demand_region", "demand_total"):
+            return math.inf
+        return MOST_OF_A_LOAD * float(self.inputs.demand_mw[limit.where].max(initial=0.0))
 
     # --- conflict -----------------------------------------------------------------------------------------
 
@@ -376,31 +386,38 @@ class _Doctor:
         """Each limit of the conflict moved alone as little as it takes, then all together if no one is enough."""
         found: list[tuple[tuple[str, ...], Stretched]] = []
         needed: set[str] = set()
-        for number, words in enumerate(sorted(names, key=lambda words: (self.limits[words].penalty, words))):
+        able = [words for words in sorted(names) if self._may_hold(words)]
+        able.sort(key=lambda words: (not self.limits[words].whole, self.limits[words].penalty, words))
+        for number, words in enumerate(able):
             left = self.budget.left()
             if left is not None and left <= 0.5 and found:
                 break
             self.say(f"moving {words}")
-            part = self._stretched((words,), share=1.0 / (1 + len(names) - number))
-            if part is None:
-                continue
-            needed.add(words)
-            limit = self.limits[words]
-            if limit.family in ("demand_region", "demand_total"):
-                demand = float(self.inputs.demand_mw[limit.where].max(initial=0.0))
-                if float(part.amounts[words].max(initial=0.0)) > MOST_OF_A_LOAD * demand:
-                    continue  # next to no load is no repair
-            found.append(((words,), part))
-        if not found:
+            part = self._stretched(
+                (words,), share=0.5 if self.limits[words].whole else 1.0 / (1.5 + len(able) - 1 - number)
+            )
+            if part is not None:
+                needed.add(words)
+                found.append(((words,), part))
+        if len(found) < ENOUGH_OPTIONS and len(self.limits) > 1:
             self.say("moving several limits")
             everything = tuple(sorted(self.limits))
-            part = self._stretched(everything, share=0.9)
-            if part is not None:
-                found.append((everything, part))
-                if len(names) > 1:
+            part = self._stretched(everything, share=0.8)
+            worse = part is not None and any(part.penalty >= 0.999 * other.penalty for _, other in found)
+            if part is not None and not worse:
+                if len(names) > 1 and not found:
                     self.notes.append("no single limit of the conflict is enough: several must move")
+                found.append((everything, part))
         found.sort(key=lambda entry: (entry[1].penalty, entry[0]))
         return found, needed
+
+    def _may_hold(self, words: str) -> bool:
+        """Whether the relaxation without this limit has a solution: else moving it alone is of no use."""
+        left = self.budget.left()
+        if left is not None and left <= 0.5:
+            return True
+        options = self.budget.options(0.5, share=0.2)
+        return highs.solve(self._without({words}).arrays(), options, relaxed=True).status != "infeasible"
 
     def _stretched(self, names: tuple[str, ...], *, share: float) -> Stretched | None:
         """Least stretch of some limits under all others; failures of zones are added as plans fail them."""
@@ -440,7 +457,7 @@ class _Doctor:
         if relaxed.status == "infeasible":
             return None
         options = replace(budget.options(REPAIR_GAP), absolute_gap=1e-6)
-        start = solve.quick_plan(cut, self.index, self.inputs, budget.options(REPAIR_GAP, share=0.3))
+        start = self._near_plan(cut, budget.options(REPAIR_GAP, share=0.5))
         floor = relaxed.objective if relaxed.status == "optimal" else -math.inf
         if start is not None:
             value = float(cut.columns.cost @ start)
@@ -452,6 +469,16 @@ class _Doctor:
             return highs.Outcome("limit", start, value, floor)
         return replace(outcome, bound=max(outcome.bound, floor)) if outcome.x is not None else None
 
+    def _near_plan(self, problem: Problem, options: Options) -> Floats | None:
+        """A plan among halls where one can be expected, and at the sites that together reach most users."""
+        inputs = self.inputs
+        halls = solve.likely_halls(inputs)
+        reach = coverage_table(inputs, self.evaluation, most=REACH_SITES)
+        names = set(reach["site_id"])
+        halls = halls | np.array([inputs.site_ids[s] in names for s in inputs.hall_site], dtype=bool)
+        small = problem.with_bounds(self.index.open[~halls].ravel(), 0.0, 0.0)
+        return highs.solve(small.arrays(), options).x
+
     def _frame(self, options: list[tuple[tuple[str, ...], Stretched]]) -> tuple[pd.DataFrame, bool]:
         """Options in natural units, each applied to the scenario and solved."""
         rows: list[dict[str, Any]] = []
@@ -459,14 +486,20 @@ class _Doctor:
         for number, (names, found) in enumerate(options[:OPTIONS], start=1):
             asked, facts = self.scenario, self.evaluation
             said: list[dict[str, Any]] = []
+            fits = True
             for words in names:
                 limit = self.limits[words]
                 if limit.family != "rtt" and found.amounts[words].max(initial=0.0) <= 1e-6:
                     continue
                 for change in changes(self.inputs, self.index, asked, found, limit):
                     said.append(change.row())
-                    asked, facts = change.apply(asked, facts)
-            checked = bool(said) and _check(asked, facts, self.inputs, self.index, found.x, self.budget)
+                    try:
+                        asked, facts = change.apply(asked, facts)
+                    except ValueError:  # the keys of a scenario have ranges
+                        fits = False
+            checked = (
+                bool(said) and fits and _check(asked, facts, self.inputs, self.index, found.x, self.budget)
+            )
             first = first or (checked and number == 1)
             rows += [{**row, "option": number, "checked": checked} for row in said]
         return pd.DataFrame(rows, columns=list(REPAIRS)), first
@@ -493,7 +526,7 @@ def loosened(scenario: Scenario, evaluation: Evaluation) -> Inputs:
             entry["grid_mw_by_year"] = {y: float(v) + wide for y, v in entry["grid_mw_by_year"].items()}
     wider = type(scenario).model_validate(raw)
     strict = build_inputs(scenario, evaluation, prune=False)
-    made = build_inputs(wider, replace(evaluation, sites=sites), prune=False)
+    made = build_inputs(wider, replace(evaluation, sites=sites))
     order = np.argsort(evaluation.sites.index.astype(str).to_numpy(), kind="stable")
     return replace(
         made,

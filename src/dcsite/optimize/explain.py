@@ -833,14 +833,36 @@ def _entry_price(
     if not len(own):
         return row | {"words": "only interruptible load may stand there"}, []
     target = plan.goal_value
-    price, solution = now, forced.solution
-    best_cost = forced.goal_value
+
+    def used_in(solution: Solution) -> float:
+        place = solution.x[solution.index.place[own]]
+        return float(((place * inputs.weight) * energy[:, None]).sum())
+
+    def solved_at(price: float, near: Solution) -> Solution | None:
+        say(f"energy price {price:.2f} USD/MWh")
+        slots = np.zeros_like(inputs.operating["power"])
+        slots[own] = (price - now) * energy[:, None] / M
+        shifted = replace(inputs, operating={**inputs.operating, "power": inputs.operating["power"] + slots})
+        return _solve_inputs(shifted, evaluation, near, budget)
+
+    price, solution, best_cost = now, forced.solution, forced.goal_value
+    notes = [f"entry values hold within the gap of {max(plan.gap, forced.gap):.2%} of the plans"]
+    if used_in(solution) <= 1e-6:
+        # Forced in at today's price it carries no firm load, so there is no line to follow: begin at no price at all.
+        price = 0.0
+        found = solved_at(price, solution)
+        if found is None:
+            return row | {"words": "not settled in time"}, []
+        solution, best_cost = found, float(found.problem.columns.cost @ found.x) * M
+        if best_cost > target * (1 + solve.TIE):
+            return row | {"words": "no price brings it in"}, notes
+        if used_in(solution) <= 1e-6:
+            return row | {"words": "its firm part carries nothing even at no price"}, notes
     converged = False
     for _ in range(ENTRY_ROUNDS):
-        place = solution.x[solution.index.place[own]]
-        used = float(((place * inputs.weight) * energy[:, None]).sum())
+        used = used_in(solution)
         if used <= 1e-6:
-            return row | {"words": "its firm part carries nothing when it is forced in"}, []
+            break
         rest = best_cost - price * used
         following = (target - rest) / used
         if abs(following - price) <= 0.01:
@@ -853,11 +875,7 @@ def _entry_price(
         left = budget.left()
         if left is not None and left <= 0.5:
             break
-        say(f"energy price {price:.2f} USD/MWh")
-        slots = np.zeros_like(inputs.operating["power"])
-        slots[own] = (price - now) * energy[:, None] / M
-        shifted = replace(inputs, operating={**inputs.operating, "power": inputs.operating["power"] + slots})
-        again = _solve_inputs(shifted, evaluation, solution, budget)
+        again = solved_at(price, solution)
         if again is None:
             break
         solution = again
@@ -867,7 +885,6 @@ def _entry_price(
         words = f"no price brings it in (it would have to be {price:.2f})"
     if not converged:
         words += "; not settled in time"
-    notes = [f"entry values hold within the gap of {max(plan.gap, forced.gap):.2%} of the plans"]
     return row | {"enters_at": price, "words": words}, notes
 
 
