@@ -18,6 +18,7 @@ from dcsite.batch.cells import box_source, cells_of, file_source, table_source
 from dcsite.batch.executor import identity
 from dcsite.batch.screen import EARTH_KM, spread_best
 from dcsite.data.places import catalog_sites
+from dcsite.data.scenario_file import parse_scenario
 from dcsite.data.sphere import km_between, unit_xyz
 from dcsite.data.tables import load_tables
 from dcsite.errors import DataError, UsageError
@@ -314,6 +315,10 @@ def test_a_method_that_compares_sites_is_refused_and_so_is_an_unknown_ending(sce
     changed = scenario.model_copy(update={"score": scenario.score.model_copy(update={"method": "promethee"})})
     with pytest.raises(UsageError, match="compares sites with each other"):
         screening.screen(changed, box_source(BOX, 1.0))
+    own = {"score": {"own": {"fiber": {"column": "x_fiber", "best": 1, "worst": 0}}}}
+    asked = parse_scenario({**scenario.model_dump(exclude_unset=True), **own})
+    with pytest.raises(UsageError, match="'fiber' is known at sites, not at cells"):
+        screening.screen(asked, box_source(BOX, 1.0))
     with pytest.raises(UsageError, match=r"\.csv, \.parquet, \.gpkg"):
         screening.screen(scenario, box_source(BOX, 1.0), cells_out=tmp_path / "cells.xlsx")
 
