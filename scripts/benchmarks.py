@@ -46,6 +46,12 @@ PARTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Against a loop over pairs with the same shortest paths and the same answer.",
         ("latency.py", "--cells", "5000", "--rows", "1000"),
     ),
+    "portfolio": (
+        "A portfolio",
+        "The search of dcsite against the same model through PuLP, a small model; the large ones are in "
+        "[benchmarks_portfolio.md](benchmarks_portfolio.md).",
+        ("portfolio.py", "--quick"),
+    ),
     "load": (
         "Many runs at once, many in a row",
         "Equal outcomes mean equal bytes and exit code 0. The page holds a short run; the whole one is "
