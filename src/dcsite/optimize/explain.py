@@ -50,6 +50,8 @@ NEVER: Final = ("used_low", "used_high", "hall", "hall_max", "strong_place", "st
 ENTRY_ROUNDS: Final = 8
 WHOLE: Final = ("sites", "halls")
 """Units of limits that move in whole steps, so that only solving again says what one is worth."""
+DOUBLE_SHARE: Final = 2.0
+"""A limit may take so many times its equal share of the time that is left: many are done long before."""
 CARBON_STEPS: Final = 32
 """Carbon intensities that are tried between today's and zero."""
 
@@ -553,7 +555,7 @@ def why(
     budget = solve.Budget(time_limit_s, plan.scenario.solver.node_limit)
     notes: list[str] = []
     late = 0
-    for i in order:
+    for place, i in enumerate(order):
         lever = known[i]
         if not honest or lever.move is None:
             rows[i]["words"] = "" if lever.move is not None else "no key of the scenario moves it alone"
@@ -564,7 +566,8 @@ def why(
             rows[i]["words"] = "not solved again: time"
             continue
         say(f"{lever.family} {lever.label}: {lever.limit:g} -> {lever.limit + lever.step:g} {lever.unit}")
-        rows[i] |= _honest(plan, evaluation, lever, budget)
+        share = min(1.0, DOUBLE_SHARE / (len(order) - place))
+        rows[i] |= _honest(plan, evaluation, lever, budget.options(0.0, share=share, least_s=1.0).cpu_limit_s)
     if late:
         notes.append(f"{late} limits were not solved again within {time_limit_s:g} s; --time-limit raises it")
     table = pd.DataFrame([{name: row[name] for name in WHY} for row in rows], columns=list(WHY))
@@ -646,7 +649,7 @@ def _marginal(solution: Solution, known: list[Lever]) -> list[dict[str, Any]]:
     return rows
 
 
-def _honest(plan: Plan, evaluation: Evaluation, lever: Lever, budget: solve.Budget) -> dict[str, Any]:
+def _honest(plan: Plan, evaluation: Evaluation, lever: Lever, limit_s: float | None) -> dict[str, Any]:
     """Solve again with the limit one step on; the worth lies between the bounds of both runs."""
     assert lever.move is not None
     value = lever.limit + lever.step
@@ -665,9 +668,7 @@ def _honest(plan: Plan, evaluation: Evaluation, lever: Lever, budget: solve.Budg
         load = next(load for load in asked.workloads if load.name == lever.label)
         profile = load.resolved(evaluation.profiles[lever.label])
         facts = replace(evaluation, profiles={**evaluation.profiles, lever.label: profile})
-    share = solve.Budget(
-        min(budget.left() or math.inf, 60.0) if budget.time_limit_s else None, budget.node_limit
-    )
+    share = solve.Budget(limit_s, plan.scenario.solver.node_limit)
     try:
         again = solve.optimize(asked, facts, start=plan, budget=share)
     except InfeasibleError:
