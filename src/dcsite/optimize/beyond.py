@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from dcsite.errors import LimitReachedError
-from dcsite.optimize import highs, model, solve
+from dcsite.optimize import highs, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +95,7 @@ def _owner(labels: Labels, owners: Mapping[str, NDArray[np.int64]]) -> NDArray[n
     return None
 
 
-def _column_sites(problem: Problem, inputs: Inputs) -> NDArray[np.int64]:
+def column_sites(problem: Problem, inputs: Inputs) -> NDArray[np.int64]:
     """Site of each column, -1 for shared ones."""
     owners = _owners(inputs)
     found = np.full(len(problem.columns), -1, dtype=np.int64)
@@ -106,7 +106,12 @@ def _column_sites(problem: Problem, inputs: Inputs) -> NDArray[np.int64]:
     return found
 
 
-def _own_rows(block: Block, inputs: Inputs, column_site: NDArray[np.int64]) -> NDArray[np.bool_]:
+def row_sites(block: Block, inputs: Inputs) -> NDArray[np.int64] | None:
+    """Site that each row of a block names, None if its rows name none."""
+    return _owner(block.labels, _owners(inputs))
+
+
+def own_rows(block: Block, inputs: Inputs, column_site: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which rows of a block bind one site alone."""
     sites = _owner(block.labels, _owners(inputs))
     if sites is None:
@@ -127,6 +132,8 @@ def relaxation(inputs: Inputs) -> Prices | None:
     LimitReachedError
         If the solver stops without an answer.
     """
+    from dcsite.optimize import solve
+
     problem, index = model.build(inputs)
     for family in SET_ROWS:
         problem = problem.without(family)
@@ -136,11 +143,11 @@ def relaxation(inputs: Inputs) -> Prices | None:
     if outcome.row_dual is None:
         message = f"the relaxation over the kept candidates stopped: {outcome.status}"
         raise LimitReachedError(message)
-    column_site = _column_sites(problem, inputs)
+    column_site = column_sites(problem, inputs)
     rows: dict[str, tuple[float, float, float]] = {}
     at = 0
     for block in problem.blocks:
-        own = _own_rows(block, inputs, column_site)
+        own = own_rows(block, inputs, column_site)
         for row in np.flatnonzero(~own):
             price = float(outcome.row_dual[at + row])
             low, high = float(block.lower[row]), float(block.upper[row])
@@ -168,7 +175,7 @@ def gains(inputs: Inputs, prices: Prices, kept: Sequence[str]) -> Gains | None:
         None where a priced row reads otherwise with more candidates: no bound can be given then.
     """
     problem, index = model.build(inputs)
-    column_site = _column_sites(problem, inputs)
+    column_site = column_sites(problem, inputs)
     is_kept = np.isin(np.array(inputs.site_ids), np.array(list(kept)))
     batch = (column_site >= 0) & ~is_kept[column_site]
     reduced = problem.columns.cost.copy()
@@ -177,7 +184,7 @@ def gains(inputs: Inputs, prices: Prices, kept: Sequence[str]) -> Gains | None:
     for block in problem.blocks:
         if block.family in SET_ROWS:
             continue
-        alone = _own_rows(block, inputs, column_site)
+        alone = own_rows(block, inputs, column_site)
         sites = _owner(block.labels, _owners(inputs))
         if sites is not None:
             chosen = np.flatnonzero(alone & ~is_kept[sites])

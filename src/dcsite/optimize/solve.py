@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dcsite.errors import InfeasibleError, SolverFaultError
-from dcsite.optimize import highs, model, pulp_backend
+from dcsite.optimize import decompose, highs, model, pulp_backend
 from dcsite.optimize.arithmetic import impossible
 from dcsite.optimize.failures import failure_rows
 from dcsite.optimize.inputs import M, build_inputs, counts_carbon
@@ -427,7 +427,13 @@ def solve_problem(
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Problem, Outcome]:
     """Cut, find a first plan, solve; the problem returned holds the cuts."""
-    problem, relaxed = with_cuts(problem, index, inputs, budget)
+    taken_apart = None
+    if backend == "highs" and decompose.is_large(problem, inputs):
+        first = np.zeros(len(inputs.site_ids), dtype=bool)
+        first[inputs.hall_site[likely_halls(inputs)]] = True
+        options = budget.options(0.0, share=RELAXATION_SHARE)
+        taken_apart = decompose.relaxation(problem, index, inputs, first, options, say)
+    problem, relaxed = taken_apart or with_cuts(problem, index, inputs, budget)
     outcome = solve_relaxed(
         problem, relaxed, index, inputs, backend=backend, budget=budget, gap=gap, starts=[start], say=say
     )
