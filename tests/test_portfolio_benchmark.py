@@ -33,10 +33,12 @@ def test_gaps_are_taken_against_the_best_bound_and_a_stopped_row_is_marked(bench
         {**same, "solver": "dcsite", "status": "optimal", "objective": 100.0, "bound": 99.95, "cpu_s": 2.0},
         {**same, "solver": "pulp:CBC", "status": "limit", "objective": 110.0, "bound": None, "cpu_s": 30.0},
         {**same, "solver": "other", "status": "limit", "objective": None, "bound": None, "cpu_s": 40.0},
+        {**same, "solver": "lp", "status": "limit", "objective": 98.0, "bound": None, "cpu_s": 40.0},
     ]
-    first, second, third = bench.table(rows).split("\n")[-3:]
+    first, second, third, fourth = bench.table(rows).split("\n")[-4:]
     assert "0.050%" in first
     assert first.endswith("| 1.0 |")
     assert f"{(110 - 99.95) / 110:.3%}" in second
     assert second.endswith("| >= 15.0 |")
     assert "no plan" in third
+    assert "no plan" in fourth

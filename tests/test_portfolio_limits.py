@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from dcsite.optimize import highs, solve
+from dcsite.optimize import highs, pulp_backend, solve
 from dcsite.optimize.inputs import build_inputs
 from milp_world import world
 from test_portfolio_model import CLOUD, MINING, TRAINING, scenario
@@ -91,3 +91,19 @@ def test_likely_halls_stand_with_those_that_exist_and_those_required():
     assert halls[existing].all()
     assert set(np.array(inputs.site_ids)[inputs.required]) <= named
     assert 0 < halls.sum() < len(halls)
+
+
+def test_a_relaxation_handed_on_by_a_stopped_solver_is_no_plan(monkeypatch):
+    """CBC that stops before any plan returns fractions; they must not pass for one."""
+    pulp = pytest.importorskip("pulp")
+    model = knapsacks(rows=2, columns=6)
+
+    def stopped(problem, *_args, **_keys):
+        for column in problem.variables():
+            column.varValue = 0.5
+        return pulp.LpStatusNotSolved
+
+    monkeypatch.setattr(pulp.LpProblem, "solve", stopped)
+    outcome = pulp_backend.solve(model, highs.Options(time_limit_s=1.0), "HiGHS")
+    assert outcome.status == "limit"
+    assert outcome.x is None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NUMBER_OF_OPTIMAL = 1
 NUMBER_OF_INFEASIBLE = -1
+FRACTION = 1e-4
+"""Distance from a whole number at which a value is not meant as one."""
 
 
 def available() -> list[str]:
@@ -130,6 +132,11 @@ def solve(model: Arrays, options: Options, name: str) -> Outcome:
     if all(value is None for value in values):
         return Outcome("limit", None, math.nan, bound, "time", str(status))
     claimed = "optimal" if status == NUMBER_OF_OPTIMAL else "limit"
+    if claimed == "limit" and model.integer is not None:
+        whole = x[model.integer]
+        if whole.size and np.abs(whole - np.round(whole)).max() > FRACTION:
+            # A solver that stopped before any plan hands on the relaxation.
+            return Outcome("limit", None, math.nan, bound, "time", f"pulp status {status}")
     return Outcome(
         "optimal" if claimed == "optimal" else "limit",
         x,
