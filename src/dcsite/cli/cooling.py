@@ -238,7 +238,12 @@ def _points(
             )
             for row in body
         ]
-        write_text(json.dumps({"basis": "as operators report", "points": records}), out, force=force)
+        document = {
+            "schema": "dcsite.cooling-points/1",
+            "basis": "as operators report",
+            "points": records,
+        }
+        write_text(json.dumps(document), out, force=force)
         return
     if output_format is Format.csv:
         buffer = io.StringIO()

@@ -343,6 +343,7 @@ def schema(
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/demo"),
+    output_format: Annotated[Format, typer.Option("--format", "-f", help="table or json.")] = Format.table,
     force: ForceOption = False,
     data_dir: DataDirOption = None,
     verbose: VerboseOption = False,
@@ -351,6 +352,8 @@ def demo(
 
     Example: dcsite demo --out runs/demo
     """
+    import json
+
     from dcsite.data.catalog import find_scenarios
     from dcsite.data.tables import load_tables
     from dcsite.errors import DataError
@@ -367,4 +370,13 @@ def demo(
         folder / "portfolio.toml", tables, out, compared=DEMO_SITES, force=force, tell=say, width=width()
     )
     page = next(path for path in paths if path.name == "report.html")
+    if output_format is Format.json:
+        document = {
+            "schema": "dcsite.demo/1",
+            "run": str(out),
+            "report": str(page),
+            "files": [str(path) for path in paths],
+        }
+        write_text(json.dumps(document, indent=1, ensure_ascii=False), None)
+        return
     write_text(f"{text}\nThe report: {page}", None)

@@ -49,9 +49,13 @@ def refuse_files(paths: "Sequence[Path]", *, force: bool) -> None:
 
 def text_of(tables: "Sequence[Any]", lines: "Sequence[str]") -> str:
     """Tables under their titles, then sentences."""
-    from dcsite.report.terminal import bullet, table_text
+    from dcsite.report.terminal import bullet, paragraph, table_text
 
-    parts = [f"{table.title}\n\n{table_text(table, width())}\n" for table in tables if not table.empty]
+    parts = [
+        f"{paragraph(table.title, width())}\n{table_text(table, width())}\n"
+        for table in tables
+        if not table.empty
+    ]
     return "".join(parts) + "".join(bullet(line, width()) for line in lines)
 
 

@@ -228,12 +228,12 @@ def restored(run: Path, data_dir: Path | None) -> "Plan":
 
 def show_tables(tables: list[Any], lines: list[str], output_format: Format) -> None:
     """Print tables with sentences on stdout."""
-    from dcsite.report.terminal import bullet, table_text
+    from dcsite.report.terminal import bullet, paragraph, table_text
 
     text = "".join(bullet(line, width()) for line in lines)
     for table in tables:
         if not table.empty:
-            text += f"\n{table.title}\n{table_text(table, width())}"
+            text += f"\n{paragraph(table.title, width())}{table_text(table, width())}"
     emit_result(tables, text, output_format, None)
 
 

@@ -347,10 +347,9 @@ def profiles_show(
             }
         )
     table = frame_table(pd.DataFrame(rows), "profile", f"Profile {profile.name}: {profile.title}")
-    lines = [
-        "How the weights follow from it (swing of each criterion in USD per rack-year, over their sum):\n"
-    ]
+    words = "How the weights follow from it (swing of each criterion in USD per rack-year, over their sum):"
+    lines = [paragraph(words, width())]
     lines += [paragraph(f"  {line}", width()) for line in weights.derivation]
     shares = ", ".join(f"{key} {value:.1%}" for key, value in weights.weight.items())
-    lines.append(f"  weights: {shares}\n")
+    lines.append(paragraph(f"  weights: {shares}", width()))
     emit_table(table, output_format, out, note="".join(lines))

@@ -13,7 +13,7 @@ from dcsite.cli.options import (
     OutOption,
     VerboseOption,
 )
-from dcsite.cli.output import write_text
+from dcsite.cli.output import width, write_text
 
 if TYPE_CHECKING:
     from dcsite.data.tables import Tables
@@ -154,7 +154,13 @@ def _pairs(
             dict(zip(header, [*row[: len(kept)], *(float(cell) for cell in row[len(kept) :])], strict=True))
             for row in body
         ]
-        return json.dumps({"network": model.name, "provenance": list(provenance), "pairs": records}) + "\n"
+        document = {
+            "schema": "dcsite.rtt-pairs/1",
+            "network": model.name,
+            "provenance": list(provenance),
+            "pairs": records,
+        }
+        return json.dumps(document) + "\n"
     if output_format is Format.csv:
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
@@ -181,6 +187,7 @@ def _one(
     from dcsite.constants import FIBER_KM_PER_MS_ROUND_TRIP
     from dcsite.data.network import find_point, load_last_mile
     from dcsite.physics.latency import prepare_points, routes, rtt_pairs
+    from dcsite.report.terminal import paragraph
 
     a, b = find_point(tables, from_place), find_point(tables, to_place)
     times = rtt_pairs(model, a.lat, a.lon, [a.country_iso3], b.lat, b.lon, [b.country_iso3])
@@ -209,7 +216,8 @@ def _one(
         record["rtt_low_ms"] = round(value + last.low_ms, 2)
         record["rtt_high_ms"] = round(bound + last.high_ms, 2)
     if output_format is Format.json:
-        return json.dumps(record | {"provenance": list(provenance)}, ensure_ascii=False, indent=2) + "\n"
+        document = {"schema": "dcsite.rtt/1", **record, "provenance": list(provenance)}
+        return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
     if output_format is Format.csv:
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
@@ -221,18 +229,26 @@ def _one(
         [[name, str(figure)] for name, figure in record.items()],
         markdown=output_format is Format.md,
     )
-    return lines + "".join(
-        f"{'- ' if output_format is Format.md else '  from '}{text}\n" for text in provenance
-    )
+    if output_format is Format.md:
+        return lines + "".join(f"- {text}\n" for text in provenance)
+    return lines + "".join(paragraph(f"  from {text}", width()) for text in provenance)
 
 
 def _grid(header: list[str], body: list[list[str]], *, markdown: bool) -> str:
-    """Rows as aligned text or as a Markdown table."""
+    """Rows as aligned text, the last column folded at the edge, or as a Markdown table."""
+    import textwrap
+
     if markdown:
         lines = [header, ["---"] * len(header), *body]
         return "".join("| " + " | ".join(row) + " |\n" for row in lines)
     widths = [max(len(row[position]) for row in [header, *body]) for position in range(len(header))]
-    return "".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
-        for row in [header, *body]
-    )
+    left = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    room = max(20, width() - left)
+    parts = []
+    for row in [header, *body]:
+        first, *more = textwrap.wrap(row[-1], room) or [""]
+        cells = [*row[:-1], first]
+        line = "  ".join(cell.ljust(wide) for cell, wide in zip(cells, widths, strict=True))
+        parts.append(line.rstrip() + "\n")
+        parts += [f"{' ' * left}{text}\n" for text in more]
+    return "".join(parts)

@@ -127,7 +127,11 @@ def spectrum(
         f"{found.worth_now_usd_per_rack_year:,.0f} USD per rack-year)"
     )
     shown = frame.drop(columns=["sentence", "unit"])
-    parts = [f"{title}\n\n", table_text(frame_table(shown, "spectrum", title, drop=("name",)), width()), "\n"]
+    parts = [
+        f"{paragraph(title, width())}\n",
+        table_text(frame_table(shown, "spectrum", title, drop=("name",)), width()),
+        "\n",
+    ]
     parts += [paragraph(sentence, width()) for sentence in (*frame["sentence"], *found.notes)]
     write_chart(picture_svg(found) if chart else None, chart, force=force)
     emit_result(found, "".join(parts), output_format, out, evaluation=evaluation, title=title, force=force)
@@ -255,7 +259,7 @@ def robust(
         title,
         drop=("dominated_by", "confidence_ratio", "top10_ratio", "top3_ratio"),
     )
-    parts = [f"{title}\n\n", table_text(table, width(), top=top), "\n"]
+    parts = [f"{paragraph(title, width())}\n", table_text(table, width(), top=top), "\n"]
     if len(result.worlds) and ahead_years <= 0:
         words = "Who wins in each market year at the nominal weights"
         parts += [f"{words}\n\n", table_text(frame_table(result.worlds, "price_years", words), width()), "\n"]
