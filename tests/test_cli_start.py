@@ -37,6 +37,20 @@ def test_help_loads_nothing_heavy(arguments):
     assert done.stderr.strip() == "[]"
 
 
+def test_a_ranking_that_nobody_waits_for_loads_no_optimizer_and_no_trees():
+    names = ("scipy.optimize", "scipy.spatial", "scipy.special", "geopandas", "pulp", "highspy")
+    code = (
+        "import sys; sys.argv = ['dcsite', 'rank', '--profile', 'ai-training', '--top', '1']\n"
+        "from dcsite.cli import app\n"
+        "try:\n    app.main()\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {names!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
 def test_every_command_has_an_example_in_its_help():
     from typer.main import get_command
 
