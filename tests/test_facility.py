@@ -19,6 +19,9 @@ from scipy.optimize import LinearConstraint, linprog, milp
 from scipy.sparse import coo_array
 
 from dcsite.optimize import facility_location
+from dcsite.optimize._facility_capacity import cover_needed
+from dcsite.optimize._facility_case import checked_case
+from dcsite.optimize._facility_cut import PricedProgram
 
 KINDS = ("ufl", "p-median", "split", "p-split", "single")
 METHODS = ("whole", "decomposition")
@@ -358,6 +361,46 @@ def test_the_same_input_gives_the_same_plan(name, method):
     assert one.proof == two.proof
     assert one.open_sites.tobytes() == two.open_sites.tobytes()
     assert (one.assignment != two.assignment).nnz == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sites", "options"), [(60, {}), (60, {"p": 25}), (15, {"single_source": True, "gap": 5e-3})], ids=str
+)
+def test_a_busy_machine_gives_the_same_plan(sites, options):
+    arrays = plane(sites, 150, 7, capacitated=True)
+    quiet = facility_location(*arrays, **options)
+    load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        busy = facility_location(*arrays, **options)
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()
+    assert quiet.status == "optimal"
+    assert quiet.proof == busy.proof
+    assert (quiet.objective, quiet.bound) == (busy.objective, busy.bound)
+    assert quiet.open_sites.tobytes() == busy.open_sites.tobytes()
+    assert (quiet.assignment != busy.assignment).nnz == 0
+
+
+@settings(max_examples=60)
+@given(case=instances(), seed=st.integers(0, 2**32 - 1))
+def test_any_prices_bound_every_plan(case, seed):
+    if case["capacity"] is None or case["single"] or not case["capacity"].any():
+        return
+    truth = by_enumeration(**case)
+    usable = checked_case(
+        case["fixed"], case["cost"], case["capacity"], case["demand"], case["p"], single_source=False
+    )
+    rng = np.random.default_rng(seed)
+    keep = np.zeros(case["cost"].shape, dtype=bool)
+    size = truth if math.isfinite(truth) and truth > 0 else 1.0
+    with PricedProgram(usable, cover_needed(usable), keep, size) as program:
+        state = np.full(program.a, -1, dtype=np.int8)
+        for _ in range(5):
+            prices = rng.normal(0, 1e3 * rng.random(), program.base_rows)
+            assert program.bound(prices, state)[0] <= truth * program.scale * (1 + 1e-9) + 1e-9
 
 
 @pytest.mark.parametrize("method", METHODS)

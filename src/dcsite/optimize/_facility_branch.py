@@ -1,8 +1,9 @@
-"""Bounds of facility location without capacities: a Lagrangian relaxation, and branching on top of it.
+"""Bounds of facility location by a Lagrangian relaxation, and branching on top of it.
 
 The assignment rows are relaxed with one multiplier per client. For any multipliers ``lam`` the value
 ``sum(lam) + sum of the chosen v_i`` with ``v_i = f_i - sum_j max(0, lam_j - c_ij)`` bounds every plan from below
-(chosen: the negative ones, or the p smallest), so nothing here has to converge to be right. Branching opens or closes
+(chosen: the negative ones, or the p smallest), so nothing here has to converge to be right; capacities change only
+how a site's ``v_i`` is found (``Knapsacks`` of :mod:`dcsite.optimize._facility_capacity`). Branching opens or closes
 one site and raises the bound again from the parent's multipliers; sites whose reduced cost exceeds the gap are fixed
 on the way. There is no solver in this module.
 """
@@ -21,7 +22,50 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Dense:
+@dataclass
+class Point:
+    """The relaxation at some multipliers: its value, reduced costs and shares of sites, and how to raise it."""
+
+    value: float  # inf: no set of these sites serves everyone
+    v: NDArray[np.float64]  # (a,)
+    share: NDArray[np.float64]  # (a,)
+    unserved: Callable[[], NDArray[np.float64]]  # (n,) per client: one less what it gets
+
+
+class Uncapacitated:
+    """The relaxation without capacities; layouts of its arcs say what a site saves and who is served."""
+
+    size: int
+
+    def relief(self, lam: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``sum_j max(0, lam_j - c_ij)`` per site."""
+        raise NotImplementedError
+
+    def served(self, opened: NDArray[np.bool_], lam: NDArray[np.float64]) -> NDArray[np.int64]:
+        """How many open sites take each client."""
+        raise NotImplementedError
+
+    def point(
+        self,
+        lam: NDArray[np.float64],
+        fixed: NDArray[np.float64],
+        forced: NDArray[np.bool_],
+        choose: int | None,
+    ) -> Point:
+        """Open every site that pays, or the ``choose`` best, beside the forced ones."""
+        v = fixed - self.relief(lam)
+        if choose is None:
+            chosen = (v < 0) | forced
+        else:
+            chosen = forced.copy()
+            if choose > 0:
+                chosen[np.argpartition(np.where(forced, np.inf, v), choose - 1)[:choose]] = True
+        taken = v[chosen]
+        value = float(lam.sum() + taken.sum()) - 1e-13 * float(np.abs(lam).sum() + np.abs(taken).sum())
+        return Point(value, v, chosen.astype(np.float64), lambda: 1.0 - self.served(chosen, lam))
+
+
+class Dense(Uncapacitated):
     """Costs of all arcs of some sites, shape (a, n): best when few sites are left."""
 
     def __init__(self, cost: NDArray[np.float64]) -> None:
@@ -45,7 +89,7 @@ class Dense:
         return type(self)(self.cost[keep])
 
 
-class Short:
+class Short(Uncapacitated):
     """The cheapest arcs of every client, shape (n, K): best when many sites are left."""
 
     def __init__(self, site: NDArray[np.int64], cost: NDArray[np.float64], size: int) -> None:
@@ -74,12 +118,22 @@ class Short:
 
 
 class Relaxation(Protocol):
-    """What branching needs of a layout: its number of sites, and the same for some of them."""
+    """What bounding and branching need: the number of sites, the relaxation, and the same for some sites."""
 
     size: int
 
     def restrict(self, keep: NDArray[np.int64]) -> Self:
         """The same for some of the sites."""
+        ...
+
+    def point(
+        self,
+        lam: NDArray[np.float64],
+        fixed: NDArray[np.float64],
+        forced: NDArray[np.bool_],
+        choose: int | None,
+    ) -> Point:
+        """The relaxation at some multipliers."""
         ...
 
 
@@ -96,7 +150,7 @@ class Bound:
 
 
 def ascend(
-    arcs: Dense | Short,
+    arcs: Relaxation,
     fixed: NDArray[np.float64],
     choose: int | None,
     lam: NDArray[np.float64],
@@ -127,30 +181,24 @@ def ascend(
         Called with the round and the chosen sites after a gain; returns the latest ``upper`` and ``target``.
     """
     n, a = lam.size, arcs.size
-    free = np.ones(a, dtype=bool) if forced is None else ~forced
-    closed = ~free
+    held = np.zeros(a, dtype=bool) if forced is None else forced
     lam = np.minimum(lam, cap)
-    best = Bound(-np.inf, lam, np.zeros(a), closed.copy(), np.zeros(a), 0)
+    best = Bound(-np.inf, lam, np.zeros(a), held.copy(), np.zeros(a), 0)
     direction = np.zeros(n)
     stale = 0
     for round_ in range(1, rounds + 1):
-        v = fixed - arcs.relief(lam)
-        if choose is None:
-            chosen = (v < 0) | closed
-        else:
-            chosen = closed.copy()
-            if choose > 0:
-                chosen[np.argpartition(np.where(free, v, np.inf), choose - 1)[:choose]] = True
-        taken = v[chosen]
-        value = float(lam.sum() + taken.sum())
-        value -= 1e-13 * float(np.abs(lam).sum() + np.abs(taken).sum())
+        point = arcs.point(lam, fixed, held, choose)
+        value = point.value
         best.rounds = round_
-        best.average += (chosen - best.average) * max(0.06, 1.0 / round_)
+        if np.isinf(value):
+            best.value = np.inf
+            return best
+        best.average += (point.share - best.average) * max(0.06, 1.0 / round_)
         if value > best.value:
             stale = 0 if value > best.value + 1e-5 * abs(upper - value) else stale + 1
-            best.value, best.lam, best.v, best.chosen = value, lam, v, chosen
+            best.value, best.lam, best.v, best.chosen = value, lam, point.v, point.share > 0
             if on_gain is not None:
-                upper, target = on_gain(round_, chosen)
+                upper, target = on_gain(round_, best.chosen)
             if best.value >= target:
                 break
         else:
@@ -163,7 +211,7 @@ def ascend(
             if theta < stop_theta:
                 break
             continue
-        direction = 1.0 - arcs.served(chosen, lam) + deflect * direction
+        direction = point.unserved() + deflect * direction
         norm = float(direction @ direction)
         if norm == 0.0:
             break
@@ -219,7 +267,6 @@ def branch(
     node_limit: int,
     stop: Callable[[], str],
     rounds: int = 40,
-    raise_bound: Callable[..., Bound] | None = None,
 ) -> Tree:
     """Prove ``target()`` by branching on sites, the node with the lowest bound first.
 
@@ -233,11 +280,8 @@ def branch(
         Takes a set of sites (numbers of ``arcs``) that looks like a plan.
     stop
         Reason to stop now, or an empty text.
-    raise_bound
-        How a node's bound is raised, with the arguments of :func:`ascend`, which is the default.
     """
     tree = Tree(root.value)
-    climb: Callable[..., Bound] = ascend if raise_bound is None else raise_bound
     heap: list[_Node] = [
         _Node(
             root.value,
@@ -264,7 +308,7 @@ def branch(
             continue
         here = arcs.restrict(active)
         goal = target()
-        bound = climb(
+        bound = ascend(
             here,
             fixed[active],
             choose,

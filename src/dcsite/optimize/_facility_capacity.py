@@ -1,4 +1,4 @@
-"""Capacitated facility location with split demand by decomposition: bound, plan, fix, branch.
+"""Capacitated facility location by decomposition: bound, plan, fix, branch.
 
 The assignment rows are relaxed. For multipliers ``lam`` (one per client) and ``mu >= 0`` (for "open capacity covers
 demand") the value ``sum(lam) + mu * cover + sum_i min(0, v_i - mu * capacity_i)``, where ``v_i`` is the opening cost
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from dcsite.optimize._facility_branch import Bound, branch, fixable
+from dcsite.optimize._facility_branch import Bound, Point, ascend, branch, fixable
 from dcsite.optimize._facility_case import TOLERANCE
 from dcsite.optimize._facility_cut import WHOLE, BranchAndCut, PricedProgram
 from dcsite.optimize._facility_near import nearest
 from dcsite.optimize._facility_plain import Found, enough
+from dcsite.optimize._facility_single import solve_single
 from dcsite.optimize._facility_whole import transport
 
 if TYPE_CHECKING:
@@ -107,6 +108,32 @@ class Knapsacks:
         value = np.asarray(np.bincount(at, share * worth, self.size), dtype=np.float64)
         return value, at, client, np.asarray(share, dtype=np.float64)
 
+    def point(
+        self,
+        lam: NDArray[np.float64],
+        fixed: NDArray[np.float64],
+        forced: NDArray[np.bool_],
+        choose: int | None,
+    ) -> Point:
+        """Open what pays, and as much more as the cover row asks for; ``v`` are costs less the price of capacity."""
+        if choose is not None:
+            msg = "a number of sites is not part of this relaxation"
+            raise ValueError(msg)
+        relief, at, client, share = self.fill(lam)
+        mu, y = self.cover_price(fixed - relief, forced)
+        if np.isinf(mu):
+            return Point(np.inf, relief, y, lambda: np.ones(lam.size))
+        v = fixed - relief - mu * self.capacity
+        taken = np.where(forced, v, np.minimum(v, 0.0))
+        value = float(lam.sum() + mu * self.cover + taken.sum())
+        value -= 1e-13 * float(np.abs(lam).sum() + mu * self.cover + np.abs(taken).sum())
+        return Point(
+            value,
+            v,
+            y,
+            lambda: np.asarray(1.0 - np.bincount(client, share * y[at], lam.size), dtype=np.float64),
+        )
+
     def cover_price(
         self, v: NDArray[np.float64], forced: NDArray[np.bool_]
     ) -> tuple[float, NDArray[np.float64]]:
@@ -132,66 +159,6 @@ class Knapsacks:
         return float(per_unit[order[k]]), y
 
 
-def ascend_capacity(
-    arcs: Knapsacks,
-    fixed: NDArray[np.float64],
-    choose: int | None,
-    lam: NDArray[np.float64],
-    cap: NDArray[np.float64],
-    *,
-    upper: float,
-    target: float,
-    rounds: int,
-    forced: NDArray[np.bool_] | None = None,
-    theta: float = 1.0,
-    shrink: int = 20,
-    factor: float = 0.7,
-    deflect: float = 0.7,
-    stop_theta: float = 1e-3,
-) -> Bound:
-    """Raise the bound by a deflected subgradient; ``v`` of the result are reduced costs ``v - mu * capacity``."""
-    n, a = lam.size, arcs.size
-    closed = np.zeros(a, dtype=bool) if forced is None else forced
-    lam = np.minimum(lam, cap)
-    best = Bound(-np.inf, lam, np.zeros(a), closed.copy(), np.zeros(a), 0)
-    direction = np.zeros(n)
-    stale = 0
-    for round_ in range(1, rounds + 1):
-        relief, at, client, share = arcs.fill(lam)
-        v = fixed - relief
-        mu, y = arcs.cover_price(v, closed)
-        best.rounds = round_
-        if np.isinf(mu):
-            best.value = np.inf
-            return best
-        reduced = v - mu * arcs.capacity
-        taken = np.where(closed, reduced, np.minimum(reduced, 0.0))
-        value = float(lam.sum() + mu * arcs.cover + taken.sum())
-        value -= 1e-13 * float(np.abs(lam).sum() + mu * arcs.cover + np.abs(taken).sum())
-        best.average += (y - best.average) * max(0.06, 1.0 / round_)
-        if value > best.value:
-            stale = 0 if value > best.value + 1e-5 * abs(upper - value) else stale + 1
-            best.value, best.lam, best.v, best.chosen = value, lam, reduced, y > 0
-            if best.value >= target:
-                break
-        else:
-            stale += 1
-        if stale >= shrink:
-            theta *= factor
-            stale = 0
-            lam = best.lam
-            direction = np.zeros(n)
-            if theta < stop_theta:
-                break
-            continue
-        direction = 1.0 - np.bincount(client, share * y[at], n) + deflect * direction
-        norm = float(direction @ direction)
-        if norm == 0.0:
-            break
-        lam = np.minimum(lam + theta * max(upper - value, 1e-9 * abs(upper)) / norm * direction, cap)
-    return best
-
-
 def solve_capacity(
     case: Case,
     found: Found,
@@ -207,6 +174,9 @@ def solve_capacity(
         raise ValueError(msg)
     capacity, demand = case.capacity, case.demand
     usable = replace(case, cost=np.where((capacity == 0)[:, None] & (demand > 0)[None, :], np.inf, case.cost))
+    if case.single_source:
+        solve_single(case, found, cover=cover_needed(case), gap=gap, node_limit=node_limit, stop=stop)
+        return
     task = _Task(case, usable, cover_needed(case), found, gap, node_limit, stop)
     task.first_plan()
     left = np.arange(case.m)
@@ -368,7 +338,7 @@ def _by_multipliers(task: _Task, most: int) -> NDArray[np.int64]:
     for turn in range(4):
         arcs = Knapsacks(near.site, near.cost, capacity, demand, cover)
         for _ in range(3):
-            step = ascend_capacity(
+            step = ascend(
                 arcs, case.fixed, None, lam, near.beyond, upper=task.upper(), target=task.target(),
                 rounds=max(1, min(80 if turn == 0 and root is None else 400, most - found.subgradient_rounds)),
                 theta=1.0 if root is None else 0.5, deflect=0.6,
@@ -389,7 +359,7 @@ def _by_multipliers(task: _Task, most: int) -> NDArray[np.int64]:
         width = min(m, 3 * width)
         near = nearest(usable.cost, width)
     if root is not None and not finished():
-        again = ascend_capacity(
+        again = ascend(
             Knapsacks(near.site, near.cost, capacity, demand, cover), case.fixed, None, root.lam, near.beyond,
             upper=task.upper(), target=task.target(), rounds=max(1, min(300, most - found.subgradient_rounds)),
             theta=0.5,
@@ -414,7 +384,6 @@ def _by_multipliers(task: _Task, most: int) -> NDArray[np.int64]:
         Bound(root.value, root.lam, root.v[left], root.chosen[left], root.average[left], 0), near.beyond,
         upper=task.upper, target=task.target, offer=lambda chosen: task.offer(left[chosen]),
         node_limit=TRIAL_NODES if allowed is None else min(allowed, TRIAL_NODES), stop=task.stop,
-        raise_bound=ascend_capacity,
     )  # fmt: skip
     found.nodes += tree.nodes
     found.subgradient_rounds += tree.rounds

@@ -6,6 +6,7 @@ bound from multipliers between the plan's two cheapest sites of every client; th
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,12 @@ class Found:
     nodes: int = 0
     columns_kept: int = 0
     reason: str = ""
+    deadline: float | None = None
+    """Moment of the monotonic clock at which a solve is given up."""
+
+    def seconds_left(self) -> float | None:
+        """Wall seconds until the deadline, for a solver."""
+        return None if self.deadline is None else max(self.deadline - time.monotonic(), 0.01)
 
     def offer(self, answer: Answer | None, source: str) -> None:
         """Keep the answer if it is better."""
@@ -199,7 +206,12 @@ def _windows(
         found.columns_kept = int(site.size)
         limited = ""
         if arrays is not None:
-            outcome = solve(arrays, Options(gap=0.45 * gap, absolute_gap=0.0, node_limit=node_limit))
+            outcome = solve(
+                arrays,
+                Options(
+                    gap=0.45 * gap, absolute_gap=0.0, node_limit=node_limit, time_limit_s=found.seconds_left()
+                ),
+            )
             found.nodes += outcome.nodes
             if outcome.status != "infeasible":
                 floor = min(floor, outcome.bound / scale - 1e-9 * abs(outcome.bound / scale))

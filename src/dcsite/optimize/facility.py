@@ -39,16 +39,16 @@ class Proof:
     Attributes
     ----------
     bound_source
-        ``arithmetic`` (cheapest arcs alone), ``lagrangian``, ``residual`` (a model on some arcs with relaxation
-        columns), ``whole`` (the solver's bound on the whole model), ``none``.
+        ``arithmetic`` (cheapest arcs alone), ``lagrangian``, ``branching`` (nodes whose bounds are computed here),
+        ``residual`` (a model on what fixing left), ``whole`` (the solver's bound on the whole model), ``none``.
     plan_source
-        ``search``, ``restricted`` (a small model on promising sites), ``residual``, ``whole``, ``none``.
+        ``search``, ``residual``, ``whole``, ``none``.
     reason
         Why there is no plan, or why the work stopped early; empty if neither.
     lagrangian_bound
-        Best bound of the subgradient rounds; ``-inf`` if there were none.
+        Best bound before branching; ``-inf`` if there was none.
     rounds, subgradient_rounds, nodes, columns_kept
-        Residual rounds, subgradient rounds, branch-and-bound nodes, and arcs in the last model.
+        Models solved, subgradient rounds, branch-and-bound nodes, and arcs in the last model.
     """
 
     bound_source: str = "none"
@@ -197,16 +197,11 @@ def _whole(case: Case, gap: float, node_limit: int | None, time_limit_s: float |
     return finish(case, answer, bound, gap, "whole", proof)
 
 
-def _decomposes(case: Case) -> bool:
-    """Whether the decomposition knows this kind: a single source, or p sites with capacities, go whole."""
-    return case.capacity is None or (not case.single_source and case.p is None)
-
-
 def _decomposed(
     case: Case, gap: float, node_limit: int | None, iteration_limit: int | None, deadline: float | None
 ) -> FacilityPlan | None:
     """Decomposition; None if it found no plan, so that the whole model has to say whether there is one."""
-    found = Found()
+    found = Found(deadline=deadline)
 
     def stop() -> str:
         if deadline is not None and time.monotonic() > deadline:
@@ -315,7 +310,7 @@ def facility_location(
     reason = no_plan_reason(case)
     if reason:
         return _infeasible(case, chosen, reason)
-    if chosen == "decomposition" and case.n and case.m > 1 and _decomposes(case):
+    if chosen == "decomposition" and case.n and case.m > 1:
         plan = _decomposed(case, gap, node_limit, iteration_limit, deadline)
         if plan is not None:
             return plan
