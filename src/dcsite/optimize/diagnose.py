@@ -40,6 +40,8 @@ RTT_PENALTY: Final = 0.1
 """Penalty per 10 ms and MW of demand: one MW served 10 ms late costs as much as a tenth of a MW of grid."""
 ENOUGH_OPTIONS: Final = 2
 """From so many single repairs on, none of several limits is looked for."""
+LAST_RESORT_S: Final = 10.0
+"""Processor seconds for a repair of several limits, where none of one was found in time."""
 REACH_SITES: Final = 16
 """Sites per workload, by the users that they add, among which a first repair is looked for."""
 OPTIONS: Final = 4
@@ -394,7 +396,7 @@ class _Doctor:
                 break
             self.say(f"moving {words}")
             part = self._stretched(
-                (words,), share=0.5 if self.limits[words].whole else 1.0 / (1.5 + len(able) - 1 - number)
+                (words,), share=0.35 if self.limits[words].whole else 1.0 / (1.5 + len(able) - 1 - number)
             )
             if part is not None:
                 needed.add(words)
@@ -425,7 +427,10 @@ class _Doctor:
         rtt = [self.limits[words] for words in names if self.limits[words].family == "rtt"]
         if rtt:
             problem = self._far_arcs(problem, columns, rtt)
-        part = solve.Budget(self.budget.options(0.0, share=share).cpu_limit_s, self.budget.node_limit)
+        # The last resort gets some time whatever the tries before it took.
+        least_s = LAST_RESORT_S if len(names) > 1 else 0.1
+        options = self.budget.options(0.0, share=share, least_s=least_s)
+        part = solve.Budget(options.cpu_limit_s, self.budget.node_limit)
         failed: set[tuple[int, int, int]] = set()
         while True:
             outcome = self._least(problem, part)
