@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo setup test check lint types contracts unit notebooks docs site bench data-check clean help
+.PHONY: demo setup test test-thorough check lint types contracts unit notebooks docs site bench data-check clean help
 
 help:
 	@echo "make demo    create $(VENV), install dcsite, run the sample scenario, name its report"
 	@echo "make test    lint, types, import contracts, tests, notebooks (what CI runs)"
+	@echo "make test-thorough  thousands of generated cases against other solvers (about ten minutes)"
 	@echo "make bench   benchmarks, ratios within one run: writes docs/benchmarks.md"
 
 $(VENV)/bin/python:
@@ -43,6 +44,9 @@ contracts: $(VENV)/.test
 
 unit: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+test-thorough: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 -m thorough
 
 notebooks: $(VENV)/.test
 	$(BIN)/python scripts/notebooks.py --check --run

@@ -194,7 +194,7 @@ def test_it_agrees_with_a_strong_model_in_scipy(method, case):
     agrees(case, by_milp(**case), method)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", METHODS)
 @settings(max_examples=2500)
 @given(case=instances())

@@ -144,7 +144,7 @@ def oracle(scenario_, evaluation):
     return None if found.x is None else float(found.fun) + arrays.offset
 
 
-SEEDS = [*range(12), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 200))]
+SEEDS = [*range(60), *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(60, 400))]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
