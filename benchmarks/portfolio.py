@@ -181,7 +181,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         has = cost is not None and math.isfinite(cost) and cost > best - 1e-6 * abs(best)
         gap = max(0.0, (cost - best) / abs(cost)) if has else math.inf
         reached = row["status"] == "optimal" and gap <= row["asked"] * 1.05
-        mark = "" if reached else ">= "
+        mark = "" if reached or row is ours else ">= "
         lines.append(
             f"| {row['solver']} | {row['status']} | {f'{cost:,.2f}' if has else 'no plan'} | "
             f"{f'{gap:.3%}' if has else '-'} | {row['cpu_s']:.1f} | {mark}{row['cpu_s'] / ours['cpu_s']:.1f} |"
