@@ -17,6 +17,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def model_of(case: Case, *, strong: bool) -> tuple[Any, ...]:
 
 
 def run_highs(case: Case, limit_s: float, *, strong: bool, mps: Path | None = None) -> dict[str, Any]:
-    """HiGHS on arrays; with ``mps`` only write the model there."""
+    """HiGHS on arrays, for so many processor seconds; with ``mps`` only write the model there."""
     import highspy
 
     cost, matrix, low, high = model_of(case, strong=strong)
@@ -116,7 +117,7 @@ def run_highs(case: Case, limit_s: float, *, strong: bool, mps: Path | None = No
         ("output_flag", False),
         ("threads", 1),
         ("mip_rel_gap", case.gap),
-        ("time_limit", limit_s),
+        ("time_limit", 20 * limit_s),
     ):
         solver.setOptionValue(name, value)
     kinds = np.zeros(size, dtype=np.int32)
@@ -128,6 +129,14 @@ def run_highs(case: Case, limit_s: float, *, strong: bool, mps: Path | None = No
     if mps is not None:
         solver.writeModel(str(mps))
         return {}
+    end = time.process_time() + limit_s
+
+    def stop(event: Any) -> None:  # noqa: ANN401
+        if time.process_time() > end:
+            event.interrupt()
+
+    for event in (solver.cbMipInterrupt, solver.cbSimplexInterrupt):
+        event.subscribe(stop)
     solver.run()
     info = solver.getInfo()
     has = info.primal_solution_status == 2
@@ -264,12 +273,12 @@ def cells(row: dict[str, Any]) -> list[str]:
     return [format(row[c], form[c]) if c in form else str(row.get(c, "")) for c in COLUMNS]
 
 
-def best_peer(rows: list[dict[str, str]]) -> tuple[str, float, bool]:
+def best_peer(rows: list[dict[str, Any]]) -> tuple[str, float, bool]:
     """Peer with least CPU to the gap asked, its ratio to ours, and whether it got there.
 
     If none did, the ratio is the largest that any of them was given: at least that much was needed.
     """
-    peers = [row for row in rows if row["solver"] != "dcsite" and row["ratio"] not in ("", "nan", ">= nan")]
+    peers = [row for row in rows if row["solver"] != "dcsite" and not row["ratio"].endswith("nan")]
     done = [(float(row["ratio"]), row["solver"]) for row in peers if not row["ratio"].startswith(">=")]
     if done:
         ratio, name = min(done)
@@ -286,8 +295,8 @@ def geometric_mean(values: list[float]) -> float:
     return math.exp(sum(math.log(v) for v in values) / len(values)) if values else math.nan
 
 
-def page_text(rows: list[dict[str, str]]) -> str:
-    """The page of results, from the rows of one CSV file."""
+def page_text(rows: list[dict[str, Any]], notes: str) -> str:
+    """The page of results, from the rows of one CSV file, and notes on what other scripts measured."""
     lines = [
         "# Facility location: measured",
         "",
@@ -349,7 +358,7 @@ def page_text(rows: list[dict[str, str]]) -> str:
     ]
     lines += ["", "## Where a peer was faster", "", *(lost or ["Nowhere in these rows."])]
     lines += ["", "## Not proved to the gap asked", "", *(open_ or ["Nothing in these rows."])]
-    return "\n".join([*lines, *detail]) + "\n"
+    return "\n".join([*lines, "", notes.strip(), *detail]) + "\n"
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -383,7 +392,8 @@ def main() -> None:
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.page:
-        options.page.write_text(page_text(read_rows(options.csv)), encoding="utf-8")
+        notes = (Path(__file__).parent / "solver_notes.md").read_text(encoding="utf-8")
+        options.page.write_text(page_text(read_rows(options.csv), notes), encoding="utf-8")
         return
     if options.one:
         family, name, solver, limit = options.one
