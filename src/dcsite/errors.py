@@ -21,6 +21,11 @@ class Problem:
         text = f"{self.where}: {self.found}" if self.where else self.found
         return f"{text}\n    hint: {self.hint}" if self.hint else text
 
+    @property
+    def sentence(self) -> str:
+        """The complaint and what to do about it in one line, for running text."""
+        return str(self).replace("\n    hint: ", "; try ")
+
 
 class DcsiteError(Exception):
     """Base of all errors that a user can cause.

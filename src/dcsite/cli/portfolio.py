@@ -342,7 +342,7 @@ def diagnose(
     _, evaluation = facts_of(asked, data_dir)
     with Progress("diagnose") as told:
         found = portfolio.diagnose(asked, evaluation, time_limit_s=time_limit, progress=told.step)
-    lines = [str(problem) for problem in found.arithmetic]
+    lines = [problem.sentence for problem in found.arithmetic]
     if found.feasible:
         lines.append("a plan exists: no limit stands in the way")
     conflict = pd.DataFrame({"limit": list(found.conflict)})

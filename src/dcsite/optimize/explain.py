@@ -780,7 +780,7 @@ def why_not(
     try:
         forced = solve.optimize(forced_scenario, evaluation, start=plan, budget=budget)
     except InfeasibleError as error:
-        notes = ("no plan holds with it", *(str(problem) for problem in error.problems))
+        notes = ("no plan holds with it", *(problem.sentence for problem in error.problems))
         rows = _entry_rtt(plan, evaluation, name, budget, say)
         rows += _entry_carbon(plan, evaluation, name, budget, say)
         entry = pd.DataFrame(rows, columns=list(ENTRY))
