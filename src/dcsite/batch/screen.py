@@ -124,7 +124,9 @@ def build_state(tables: Tables, scenario: Scenario, data_key: str) -> State:
         raise UsageError(message, hint="weighted_sum scores each cell by itself")
     if scenario.score.own:
         message = f"screen: [score.own] '{next(iter(scenario.score.own))}' is known at sites, not at cells"
-        raise UsageError(message, hint="--best writes the best cells as sites; rank them with the figure added")
+        raise UsageError(
+            message, hint="--best writes the best cells as sites; rank them with the figure added"
+        )
     profiles = load_profiles(tables, scenario)
     places = Places.build(tables, data_key)
     layers = [
