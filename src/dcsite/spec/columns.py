@@ -54,7 +54,10 @@ FACTS: dict[str, tuple[str, str]] = {
     "capex_usd_per_w": ("USD/W", "shell and plant"),
     "time_to_power_years": ("years", "middle of the published range of connection times"),
     "wait_years": ("years", "expected wait for power beyond construction, over the range of its date"),
-    "wait_usd_per_mw_year": ("USD/MW-year", "price of that wait as an annuity (objective.wait_usd_per_mw_month)"),
+    "wait_usd_per_mw_year": (
+        "USD/MW-year",
+        "price of that wait as an annuity (objective.wait_usd_per_mw_month)",
+    ),
     "generation_nearby_gw": (
         "GW",
         "distance-decayed nameplate of plants nearby: not power that can be bought",
