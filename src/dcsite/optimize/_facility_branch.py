@@ -11,6 +11,7 @@ on the way. There is no solver in this module.
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -32,18 +33,18 @@ class Point:
     unserved: Callable[[], NDArray[np.float64]]  # (n,) per client: one less what it gets
 
 
-class Uncapacitated:
+class Uncapacitated(ABC):
     """The relaxation without capacities; layouts of its arcs say what a site saves and who is served."""
 
     size: int
 
+    @abstractmethod
     def relief(self, lam: NDArray[np.float64]) -> NDArray[np.float64]:
         """``sum_j max(0, lam_j - c_ij)`` per site."""
-        raise NotImplementedError
 
+    @abstractmethod
     def served(self, opened: NDArray[np.bool_], lam: NDArray[np.float64]) -> NDArray[np.int64]:
         """How many open sites take each client."""
-        raise NotImplementedError
 
     def point(
         self,
@@ -62,7 +63,9 @@ class Uncapacitated:
                 chosen[np.argpartition(np.where(forced, np.inf, v), choose - 1)[:choose]] = True
         taken = v[chosen]
         value = float(lam.sum() + taken.sum()) - 1e-13 * float(np.abs(lam).sum() + np.abs(taken).sum())
-        return Point(value, v, chosen.astype(np.float64), lambda: 1.0 - self.served(chosen, lam))
+        return Point(
+            value, v, chosen.astype(np.float64), lambda: 1.0 - self.served(chosen, lam).astype(np.float64)
+        )
 
 
 class Dense(Uncapacitated):
