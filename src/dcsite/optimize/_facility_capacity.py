@@ -278,6 +278,7 @@ def _by_program(task: _Task, left: NDArray[np.int64]) -> None:
             tree = BranchAndCut(
                 program, target=task.target, offer=lambda chosen: task.offer(sites[chosen]), stop=task.stop,
                 raised=(lambda bound: found.raise_bound(bound, "branching")) if proves else lambda _: None,
+                dive_every=10 if proves else 2,
             )  # fmt: skip
             result = tree.run(floor, nodes)
         found.nodes += result.nodes

@@ -38,8 +38,6 @@ TRIALS = 16
 """Sites that are tried at a node before one of them is branched on."""
 TRUSTED = 2
 """Trials of a site in each direction after which its average gain is believed."""
-DIVE_EVERY = 10
-"""Nodes between two dives for a plan."""
 MANY_SPLIT = 20
 """While more sites than this are split, a dive closes those that are closed in the program."""
 DIVE_STEPS = 100
@@ -303,6 +301,8 @@ class BranchAndCut:
         Reason to stop now, or an empty text.
     raised
         Told the bound proved so far whenever a node is begun.
+    dive_every
+        Nodes between two dives for a plan.
     """
 
     def __init__(
@@ -313,11 +313,13 @@ class BranchAndCut:
         offer: Callable[[NDArray[np.int64]], None],
         stop: Callable[[], str],
         raised: Callable[[float], None],
+        dive_every: int = 10,
     ) -> None:
         self.program = program
         self.target, self.offer, self.stop, self.raised = target, offer, stop, raised
         a = program.a
         self.gains = _Gains(np.zeros((2, a)), np.zeros((2, a)))
+        self.dive_every = dive_every
         self.nodes = self.number = 0
         self.root: Root | None = None
 
@@ -401,7 +403,7 @@ class BranchAndCut:
         whole = away.max(initial=0.0) <= WHOLE
         if first or whole:
             self.offer(self._rounded(y))
-        if not whole and (self.nodes - 1) % DIVE_EVERY == 0:
+        if not whole and (self.nodes - 1) % self.dive_every == 0:
             self._dive(state, y)
         if best >= self.goal():
             return [], np.inf
