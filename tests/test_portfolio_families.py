@@ -142,7 +142,7 @@ def test_limits_stand_in_the_page(tables):
     evaluation = evaluate(scenario, tables)
     plan = portfolio.optimize(scenario, evaluation)
     page = html_text(scenario_report(scenario, tables, evaluation=evaluation, plan=plan))
-    assert "share max" in page
+    assert "Largest share of a group" in page
     assert "country ISL" in page
 
 

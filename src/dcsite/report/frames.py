@@ -210,7 +210,7 @@ def _gather(result: Any) -> Report:  # noqa: ANN401
         )
         tables: tuple[Table, ...] = (table, weights)
         if len(result.dominance):
-            words = f"Sites at least as good as another in every weighted criterion: {result.workload}"
+            words = f"Dominance, first over second: {result.workload}"
             tables = (*tables, frame_table(result.dominance, "dominance", words))
         if len(result.worlds):
             words = f"Who wins in each world of prices: {result.workload}"
