@@ -59,11 +59,8 @@ GROUPS = (
 
 def _register() -> None:
     from importlib import import_module
-    from importlib.util import find_spec
 
     for name in GROUPS:
-        if find_spec(f"dcsite.cli.{name}") is None:
-            continue
         module = import_module(f"dcsite.cli.{name}")
         if hasattr(module, "register"):
             module.register(app)
