@@ -453,3 +453,27 @@ def test_an_interrupt_leaves_the_best_that_was_proved(method):
         finally:
             run.kill()
     assert (run.returncode == 0 and "limit interrupted True" in out) or "KeyboardInterrupt" in err, (out, err)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("fixed", "cost", "capacity", "demand", "single"),
+    [
+        ([0.0, 4e6], [[0.0], [np.inf]], [11.0, 8.0], [4.0], False),
+        ([4e12, 3e12, 2e12], [[1e12], [1e12], [0.0]], [0.0, 2.0, 9.0], [0.0], True),
+        (
+            [4.0, 0.0, 0.0],
+            [[0.0, np.inf, 3.0], [np.inf, 2.0, 0.0], [0.0, 1.0, 1.0]],
+            [3.0, 3.0, 7.0],
+            [4.0, 5.0, 4.0],
+            True,
+        ),
+    ],
+    ids=["a plan worth nothing beside a dear site", "a site without capacity", "no plan on the arcs kept"],
+)
+def test_extreme_figures_do_not_overflow(method, fixed, cost, capacity, demand, single):
+    case = {
+        "fixed": np.array(fixed), "cost": np.array(cost), "capacity": np.array(capacity),
+        "demand": np.array(demand), "p": None, "single": single,
+    }  # fmt: skip
+    agrees(case, by_enumeration(**case), method)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 from dcsite.optimize._facility_case import TOLERANCE
-from dcsite.optimize._facility_whole import SCALED
+from dcsite.optimize._facility_whole import SCALED, scale_for
 from dcsite.optimize.highs import Arrays, Options, Session
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class PricedProgram:
         self.capacity, self.needed = case.capacity, cover
         able = np.isfinite(case.cost)
         largest = float(np.abs(case.cost[able]).max(initial=0.0))
-        size = abs(upper) if np.isfinite(upper) else largest
-        self.scale = SCALED / max(size, 1e-6 * largest, 1e-300)
+        self.scale = scale_for(case, upper)
         self.cost, self.fixed = case.cost * self.scale, case.fixed * self.scale
         self.room = np.minimum(case.capacity, (able * case.demand).sum(axis=1))
         self.demand = case.demand

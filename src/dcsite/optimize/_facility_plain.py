@@ -16,7 +16,7 @@ from dcsite.optimize._facility_branch import Bound, Dense, Short, ascend, branch
 from dcsite.optimize._facility_case import Answer, serve_nearest
 from dcsite.optimize._facility_near import Search, cover, nearest, two_nearest
 from dcsite.optimize._facility_radius import radius_model
-from dcsite.optimize._facility_whole import SCALED
+from dcsite.optimize._facility_whole import scale_for
 from dcsite.optimize.highs import Options, solve
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _windows(
         site, client = _within(case, left, root.lam - over[left, None] + window)
         if site.size > ARCS_PER_CLIENT * n:
             return False
-        scale = SCALED / max(abs(upper), 1e-300)
+        scale = scale_for(case, upper)
         arrays = radius_model(
             case.fixed[left], client, site, case.cost[left[site], client], n,
             p=p, forced=forced[left], scale=scale,

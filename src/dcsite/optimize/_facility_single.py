@@ -16,7 +16,7 @@ from dcsite.optimize._facility_case import TOLERANCE, evaluate
 from dcsite.optimize._facility_cut import WHOLE, BranchAndCut, PricedProgram
 from dcsite.optimize._facility_model import Arcs, build, usable
 from dcsite.optimize._facility_plain import enough
-from dcsite.optimize._facility_whole import SCALED, transport
+from dcsite.optimize._facility_whole import scale_for, transport
 from dcsite.optimize.highs import Options, solve
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def solve_single(
     def target() -> float:
         return enough(case, upper(), gap) if np.isfinite(upper()) else np.inf
 
-    order = np.argsort(case.fixed / np.maximum(case.capacity, 1e-300), kind="stable")
+    each = np.divide(case.fixed, case.capacity, out=np.full(case.m, np.inf), where=case.capacity > 0)
+    order = np.argsort(each, kind="stable")
     if case.p is None:
         room = np.cumsum(case.capacity[order])
         for factor in (1.1, 1.5, 3.0, np.inf):
@@ -140,8 +141,7 @@ def _model(
     site, client = np.nonzero(keep)
     arcs = Arcs(site, client)
     best = found.answer
-    value = abs(best.objective if best is not None else size)
-    scale = SCALED / max(value, 1e-300)
+    scale = scale_for(case, best.objective if best is not None else size)
     model = build(
         case, arcs, strong=True, scale=scale, cover=cover, lower=opened,
         upper=np.maximum(keep.any(axis=1).astype(np.float64), opened) if case.p is None else None,
@@ -173,7 +173,7 @@ def _model(
     bound = outcome.bound / scale
     if np.isnan(bound):
         return -np.inf
-    return bound - 1e-9 * abs(bound)
+    return bound - 1e-9 * abs(bound) if np.isfinite(bound) else bound  # inf: these arcs hold no plan
 
 
 def whole_clients(case: Case, split: Case, opened: NDArray[np.int64]) -> Answer | None:

@@ -21,11 +21,16 @@ SCALED = 1e4
 """Size of the objective inside the solver."""
 
 
-def first_scale(case: Case) -> float:
-    """Factor on costs before any plan is known."""
+def scale_for(case: Case, value: float) -> float:
+    """Factor on costs that brings a plan worth ``value`` to the size the solver works with.
+
+    Where plans are worth almost nothing against the dearest cost, that cost sets the factor, or it would overflow.
+    ``inf``: no plan is known, the dearest cost alone counts.
+    """
     finite = case.cost[np.isfinite(case.cost)]
     largest = max(np.abs(case.fixed).max(initial=0.0), np.abs(finite).max(initial=0.0))
-    return SCALED / largest if largest > 0 else 1.0
+    size = largest if np.isinf(value) else max(abs(value), 1e-6 * largest)
+    return SCALED / size if size > 0 else 1.0
 
 
 def plan_from(case: Case, opened: NDArray[np.int64], arcs: Arcs, x: NDArray[np.float64]) -> Answer | None:
@@ -111,7 +116,7 @@ def solve_whole(
     """
     arcs = all_arcs(case)
     strong = case.capacity is None or arcs.size <= 20_000 if strong is None else strong
-    scale = first_scale(case)
+    scale = scale_for(case, np.inf)
     signed = bool((case.fixed < 0).any() or (case.cost[arcs.site, arcs.client] < 0).any())
     best: Answer | None = None
     bound = -np.inf
