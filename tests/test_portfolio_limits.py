@@ -101,7 +101,7 @@ def test_a_relaxation_handed_on_by_a_stopped_solver_is_no_plan(monkeypatch):
     def stopped(problem, *_args, **_keys):
         for column in problem.variables():
             column.varValue = 0.5
-        return pulp.LpStatusNotSolved
+        return 0  # not solved, in every release of PuLP
 
     monkeypatch.setattr(pulp.LpProblem, "solve", stopped)
     outcome = pulp_backend.solve(model, highs.Options(time_limit_s=1.0), "HiGHS")
