@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 help:
 	@echo "make demo    create $(VENV), install dcsite, run the sample scenario, name its report"
 	@echo "make test    lint, types, import contracts, tests, notebooks (what CI runs)"
-	@echo "make test-thorough  thousands of generated cases against other solvers (about ten minutes)"
+	@echo "make test-thorough  thousands of generated cases against other solvers (a few minutes)"
 	@echo "make bench   benchmarks, ratios within one run: writes docs/benchmarks.md"
 
 $(VENV)/bin/python:
